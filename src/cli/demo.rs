@@ -1,0 +1,156 @@
+//! `demo`: the facade before the embedded stand-in for Rocket.Chat, and one call through it.
+
+use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
+
+use http::HeaderValue;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    block_on, fail,
+    get_info::{self, Call},
+    refuse,
+    serve::{run_facade, shutdown_signal},
+};
+use crate::{
+    app,
+    config::{CommonFlags, DEFAULT_LISTEN, Problem},
+    credentials::{AuthToken, Credentials, UserId},
+    proto::{SERVICE_NAME, v1::GetInfoRequest},
+    rocketchat::sandbox::{self, CALLS, Sandbox, USERS},
+};
+
+/// For the one call of the demo.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Any free port.
+const FREE_PORT: &str = "127.0.0.1:0";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// Leave after the one call
+    #[arg(long)]
+    once: bool,
+
+    /// The Rocket.Chat to stand in for: 7.0, 8.8 or 8.9
+    #[arg(long, env = "VIDEOCONF_SANDBOX_VERSION", value_name = "VERSION")]
+    #[arg(default_value = "8.8")]
+    sandbox_version: String,
+
+    /// The address to listen on [default: 127.0.0.1:50051 if it is free, else a free port]
+    #[arg(long, env = "VIDEOCONF_LISTEN", value_name = "ADDR:PORT")]
+    listen: Option<String>,
+
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+pub(super) fn run(flags: &Flags) -> ExitCode {
+    block_on(demo(flags))
+}
+
+async fn demo(flags: &Flags) -> ExitCode {
+    let Ok(version) = flags.sandbox_version.parse() else {
+        return refuse(&[Problem::new(format!(
+            "--sandbox-version {:?}: is not one of 7.0, 8.8, 8.9",
+            flags.sandbox_version
+        ))]);
+    };
+    let options = sandbox::Options {
+        version,
+        ..sandbox::Options::default()
+    };
+    let sandbox = match Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), options).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return fail(format_args!("the sandbox can't listen: {error}")),
+    };
+    let listen = match &flags.listen {
+        Some(listen) => listen,
+        // Out of the way of a facade that may be running, since nobody will ask for the port.
+        None if flags.once => FREE_PORT,
+        None => DEFAULT_LISTEN,
+    };
+    let config = match flags.common.check_with(listen, &sandbox.url()) {
+        Ok(config) => config,
+        Err(problems) => return refuse(&problems),
+    };
+    let source = match app::source(&config) {
+        Ok(source) => source,
+        Err(problem) => return fail(problem),
+    };
+    let listener = match TcpListener::bind(config.listen).await {
+        Err(_) if flags.listen.is_none() => TcpListener::bind(FREE_PORT).await,
+        bound => bound,
+    };
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
+    };
+    let signal = match shutdown_signal() {
+        Ok(signal) => signal,
+        Err(error) => return fail(format_args!("can't wait for signals: {error}")),
+    };
+    let done = CancellationToken::new();
+    let shutdown = async {
+        tokio::select! {
+            () = signal => {}
+            () = done.cancelled() => {}
+        }
+    };
+    let address = listener.local_addr().unwrap_or(config.listen).to_string();
+    let facade = run_facade(listener, source, &config, shutdown);
+    let show = async {
+        let exit = show_call(&address, &sandbox, flags.once).await;
+        if flags.once {
+            done.cancel();
+        }
+        exit
+    };
+    let ((), exit) = tokio::join!(facade, show);
+    exit
+}
+
+/// Makes a call; the conference goes to stdout, everything else to stderr.
+async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
+    let (user, call) = (&USERS[0], &CALLS[0]);
+    eprintln!("Rocket.Chat's stand-in: {}", sandbox.url());
+    eprintln!("The facade:             {address}\n");
+    if !once {
+        eprintln!("Try it yourself, until ctrl-c:\n");
+        eprintln!("  grpcurl -plaintext -H 'x-user-id: {}' \\", user.id);
+        eprintln!("    -H 'x-auth-token: {}' \\", user.token);
+        eprintln!("    -d '{{\"call_id\":\"{}\"}}' \\", call.id);
+        eprintln!("    {address} {SERVICE_NAME}/GetInfo\n");
+        eprintln!("Conferences:");
+        for call in CALLS {
+            eprintln!("  {}  {}", call.id, call.purpose);
+        }
+        eprintln!("\nUsers:");
+        for user in USERS {
+            eprintln!("  {}  {}  {}", user.id, user.token, user.purpose);
+        }
+        eprintln!();
+    }
+    let (Ok(server), Ok(user_id), Ok(auth_token)) = (
+        get_info::endpoint(address),
+        UserId::new(HeaderValue::from_static(user.id)),
+        AuthToken::new(HeaderValue::from_static(user.token)),
+    ) else {
+        return fail("the sandbox's first user can't be used");
+    };
+    let answer = Call {
+        server,
+        timeout: TIMEOUT,
+        request: GetInfoRequest {
+            call_id: call.id.to_owned(),
+            max_age: None,
+        },
+        credentials: Credentials {
+            user_id,
+            auth_token,
+        },
+    }
+    .send()
+    .await;
+    get_info::show(&answer)
+}

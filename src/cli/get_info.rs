@@ -1,0 +1,175 @@
+//! `get-info`: a client of the facade for the command line.
+
+use std::{env, fs, process::ExitCode, time::Duration};
+
+use http::HeaderValue;
+use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
+
+use super::{block_on, fail, json, refuse};
+use crate::{
+    config::{DEFAULT_LISTEN, Problem, Problems, time},
+    credentials::{AUTH_TOKEN, AuthToken, Credentials, USER_ID, UserId},
+    error::status::code_name,
+    proto::v1::{
+        GetInfoRequest, GetInfoResponse,
+        video_conference_service_client::VideoConferenceServiceClient,
+    },
+};
+
+/// The exit status of a failed call is this plus its code, as in grpcurl.
+const EXIT_CODE_OFFSET: i32 = 64;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// The conference's id
+    #[arg(value_name = "CALL_ID")]
+    call_id: String,
+
+    /// Where the facade listens
+    #[arg(long, env = "VIDEOCONF_SERVER", value_name = "ADDR:PORT")]
+    #[arg(default_value = DEFAULT_LISTEN)]
+    server: String,
+
+    /// How long to wait for the answer
+    #[arg(long, env = "VIDEOCONF_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "10s")]
+    timeout: String,
+
+    /// The oldest answer to accept [default: the facade's choice]
+    #[arg(long, env = "VIDEOCONF_MAX_AGE", value_name = "TIME")]
+    max_age: Option<String>,
+
+    /// A file with the user's id
+    #[arg(long, env = "VIDEOCONF_USER_ID_FILE", value_name = "FILE")]
+    user_id_file: Option<String>,
+
+    /// A file with the auth token
+    #[arg(long, env = "VIDEOCONF_AUTH_TOKEN_FILE", value_name = "FILE")]
+    auth_token_file: Option<String>,
+}
+
+/// What to ask, of whom, on whose behalf.
+pub(super) struct Call {
+    pub(super) server: Endpoint,
+    pub(super) timeout: Duration,
+    pub(super) request: GetInfoRequest,
+    pub(super) credentials: Credentials,
+}
+
+pub(super) fn run(flags: &Flags) -> ExitCode {
+    match flags.check() {
+        Ok(call) => block_on(async { show(&call.send().await) }),
+        Err(problems) => refuse(&problems),
+    }
+}
+
+/// Prints the answer on stdout, or the refusal with its details on stderr.
+pub(super) fn show(answer: &Result<GetInfoResponse, Status>) -> ExitCode {
+    match answer.as_ref().map(json::response) {
+        Ok(Ok(json)) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Ok(Err(problem)) => fail(format_args!("the answer can't be shown: {problem}")),
+        Err(status) => {
+            eprintln!("{}: {}", code_name(status.code()), status.message());
+            if let Ok(details) = json::details(status.details()) {
+                eprintln!("{details}");
+            }
+            ExitCode::from(u8::try_from(EXIT_CODE_OFFSET + status.code() as i32).unwrap_or(1))
+        }
+    }
+}
+
+impl Call {
+    /// Makes the call.
+    ///
+    /// # Errors
+    /// UNAVAILABLE without a connection, else what the facade answers.
+    pub(super) async fn send(self) -> Result<GetInfoResponse, Status> {
+        let mut request = Request::new(self.request);
+        request.set_timeout(self.timeout);
+        let Credentials {
+            user_id,
+            auth_token,
+        } = self.credentials;
+        for (key, value) in [
+            (USER_ID, user_id.expose()),
+            (AUTH_TOKEN, auth_token.expose()),
+        ] {
+            if let Ok(value) = MetadataValue::try_from(value.as_bytes()) {
+                request.metadata_mut().insert(key, value);
+            }
+        }
+        VideoConferenceServiceClient::new(self.server.connect_lazy())
+            .get_info(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+}
+
+impl Flags {
+    fn check(&self) -> Result<Call, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let server = problems.check("--server", &self.server, endpoint);
+        let timeout = problems.check("--timeout", &self.timeout, time);
+        let max_age = match &self.max_age {
+            Some(text) => problems.check("--max-age", text, max_age).map(Some),
+            None => Some(None),
+        };
+        let user_id = self.user_id_file.as_deref();
+        let user_id = credential(&mut problems, "VIDEOCONF_USER_ID", user_id, UserId::new);
+        let token = self.auth_token_file.as_deref();
+        let token = credential(&mut problems, "VIDEOCONF_AUTH_TOKEN", token, AuthToken::new);
+        let call = || {
+            Some(Call {
+                server: server?,
+                timeout: timeout?,
+                request: GetInfoRequest {
+                    call_id: self.call_id.clone(),
+                    max_age: max_age?,
+                },
+                credentials: Credentials {
+                    user_id: user_id?,
+                    auth_token: token?,
+                },
+            })
+        };
+        call().ok_or_else(|| problems.into_vec())
+    }
+}
+
+/// The endpoint of a server named by address or by host name.
+pub(super) fn endpoint(server: &str) -> Result<Endpoint, String> {
+    Endpoint::from_shared(format!("http://{server}"))
+        .map_err(|_| "is not a host with a port, like 127.0.0.1:50051".to_owned())
+}
+
+fn max_age(text: &str) -> Result<prost_types::Duration, String> {
+    let max_age = crate::config::time_or_zero(text)?;
+    prost_types::Duration::try_from(max_age).map_err(|error| error.to_string())
+}
+
+/// A credential from a file if one is named, else from the environment.
+fn credential<T, P>(
+    problems: &mut Problems,
+    variable: &str,
+    file: Option<&str>,
+    checked: impl FnOnce(HeaderValue) -> Result<T, P>,
+) -> Option<T> {
+    let (place, text) = match file {
+        Some(path) => (
+            format!("{variable}_FILE {path:?}"),
+            fs::read_to_string(path).map_err(|error| format!("can't be read: {error}")),
+        ),
+        None => (
+            variable.to_owned(),
+            env::var(variable).map_err(|_| "is not set, and neither is its file".to_owned()),
+        ),
+    };
+    problems.check_secret(&place, "", |_| {
+        let value = HeaderValue::from_str(text?.trim_end())
+            .map_err(|_| "has a byte outside printable ASCII".to_owned())?;
+        checked(value).map_err(|_| "is empty or has a byte outside printable ASCII".to_owned())
+    })
+}

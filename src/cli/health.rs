@@ -1,0 +1,72 @@
+//! `health`: a probe of a running facade.
+
+use std::{process::ExitCode, time::Duration};
+
+use tonic::{Request, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{block_on, fail, get_info::endpoint, refuse};
+use crate::{
+    config::{DEFAULT_LISTEN, Problem, Problems, time},
+    error::status::code_name,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// Where the facade listens
+    #[arg(long, env = "VIDEOCONF_SERVER", value_name = "ADDR:PORT")]
+    #[arg(default_value = DEFAULT_LISTEN)]
+    server: String,
+
+    /// How long to wait for the answer
+    #[arg(long, env = "VIDEOCONF_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "2s")]
+    timeout: String,
+
+    /// The service to ask for [default: the server as a whole]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    service: String,
+}
+
+pub(super) fn run(flags: &Flags) -> ExitCode {
+    match flags.check() {
+        Ok((server, timeout)) => block_on(probe(server, timeout, flags.service.clone())),
+        Err(problems) => refuse(&problems),
+    }
+}
+
+async fn probe(server: Endpoint, timeout: Duration, service: String) -> ExitCode {
+    let mut request = Request::new(HealthCheckRequest { service });
+    request.set_timeout(timeout);
+    let answer = HealthClient::new(server.connect_lazy())
+        .check(request)
+        .await;
+    match answer.map(|response| response.into_inner().status()) {
+        Ok(ServingStatus::Serving) => {
+            println!("SERVING");
+            ExitCode::SUCCESS
+        }
+        Ok(status) => fail(status.as_str_name()),
+        Err(status) => fail(format_args!(
+            "{}: {}",
+            code_name(status.code()),
+            status.message()
+        )),
+    }
+}
+
+impl Flags {
+    fn check(&self) -> Result<(Endpoint, Duration), Vec<Problem>> {
+        let mut problems = Problems::default();
+        let server = problems.check("--server", &self.server, endpoint);
+        let timeout = problems.check("--timeout", &self.timeout, time);
+        server.zip(timeout).ok_or_else(|| problems.into_vec())
+    }
+}

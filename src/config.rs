@@ -1,0 +1,239 @@
+//! The configuration, checked whole before anything is bound or sent.
+
+pub mod problem;
+
+use std::{net::SocketAddr, str::FromStr, time::Duration};
+
+use tracing_subscriber::filter::Targets;
+
+use crate::{
+    api,
+    rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
+    telemetry::logs,
+};
+pub use problem::Problem;
+pub(crate) use problem::Problems;
+
+/// No time limit is longer: what is meant by more is a typing error.
+const MAX_TIME: Duration = Duration::from_hours(24);
+
+/// The flags of `serve` and `check-config`, as they were given. Nothing is checked yet, so that all
+/// problems can be told at once.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Flags {
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, env = "VIDEOCONF_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(default_value = DEFAULT_LISTEN)]
+    listen: String,
+
+    /// Where Rocket.Chat is: http or https, perhaps with a path prefix. Required
+    #[arg(long, env = "VIDEOCONF_UPSTREAM_URL", value_name = "URL")]
+    upstream_url: Option<String>,
+
+    /// Trust only the authorities in this PEM file for an https upstream [default: the system's]
+    #[arg(long, env = "VIDEOCONF_UPSTREAM_CA", value_name = "FILE")]
+    upstream_ca: Option<String>,
+
+    /// Go through this HTTP proxy; the proxies of the environment are not used
+    #[arg(long, env = "VIDEOCONF_UPSTREAM_PROXY", value_name = "URL")]
+    upstream_proxy: Option<String>,
+
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// The flags that `demo` has too.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CommonFlags {
+    /// How long connecting to Rocket.Chat may take: name, TCP and TLS together
+    #[arg(long, env = "VIDEOCONF_CONNECT_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "2s")]
+    connect_timeout: String,
+
+    /// How long any call may take, whatever deadline its caller sets
+    #[arg(long, env = "VIDEOCONF_REQUEST_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "10s")]
+    request_timeout: String,
+
+    /// How long calls in flight may go on after SIGTERM or SIGINT
+    #[arg(long, env = "VIDEOCONF_DRAIN_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "20s")]
+    drain_timeout: String,
+
+    /// The largest body of an answer of Rocket.Chat, in bytes after unpacking
+    #[arg(long, env = "VIDEOCONF_MAX_BODY_BYTES", value_name = "BYTES")]
+    #[arg(default_value = "1048576")]
+    max_body_bytes: String,
+
+    /// The longest call_id, in bytes of UTF-8
+    #[arg(long, env = "VIDEOCONF_MAX_CALL_ID_BYTES", value_name = "BYTES")]
+    #[arg(default_value = "256")]
+    max_call_id_bytes: String,
+
+    /// The longest x-request-id that is taken from a caller; a longer one is replaced
+    #[arg(long, env = "VIDEOCONF_MAX_REQUEST_ID_BYTES", value_name = "BYTES")]
+    #[arg(default_value = "128")]
+    max_request_id_bytes: String,
+
+    /// What log lines look like: auto (human on a terminal, else json), human or json
+    #[arg(long, env = "VIDEOCONF_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(default_value = "auto")]
+    log_format: String,
+
+    /// Which log lines there are: a level, or levels by target, like info,access=debug
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
+    #[arg(default_value = "info")]
+    log_filter: String,
+}
+
+/// Where the server listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
+
+/// A configuration without problems.
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Where Rocket.Chat is and how it may be spoken to.
+    pub upstream: rocketchat::Options,
+    /// What the service accepts.
+    pub api: api::Options,
+    /// The ceiling of every call.
+    pub request_timeout: Duration,
+    /// How long calls in flight may go on when the server ends.
+    pub drain_timeout: Duration,
+    /// The longest request id that is taken from a caller.
+    pub max_request_id_bytes: usize,
+    /// How the process logs.
+    pub logs: logs::Options,
+}
+
+impl Flags {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn check(&self) -> Result<Config, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let url = match &self.upstream_url {
+            Some(url) => problems.check_secret("--upstream-url", url, BaseUrl::parse),
+            None => problems.missing("--upstream-url", "say where Rocket.Chat is"),
+        };
+        let trust_anchors = self
+            .upstream_ca
+            .as_ref()
+            .and_then(|path| problems.check("--upstream-ca", path, trust_anchors));
+        let proxy = self
+            .upstream_proxy
+            .as_ref()
+            .and_then(|url| problems.check_secret("--upstream-proxy", url, Proxy::parse));
+        let listen = problems.check("--listen", &self.listen, address);
+        self.common
+            .check(problems, listen, url, trust_anchors, proxy)
+    }
+}
+
+impl CommonFlags {
+    /// Checks everything for a given upstream and a given address to listen on.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn check_with(&self, listen: &str, upstream_url: &str) -> Result<Config, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let listen = problems.check("--listen", listen, address);
+        let url = problems.check("--upstream-url", upstream_url, BaseUrl::parse);
+        self.check(problems, listen, url, None, None)
+    }
+
+    fn check(
+        &self,
+        mut problems: Problems,
+        listen: Option<SocketAddr>,
+        base_url: Option<BaseUrl>,
+        trust_anchors: Option<TrustAnchors>,
+        proxy: Option<Proxy>,
+    ) -> Result<Config, Vec<Problem>> {
+        let connect_timeout = problems.check("--connect-timeout", &self.connect_timeout, time);
+        let request_timeout = problems.check("--request-timeout", &self.request_timeout, time);
+        let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
+        let max_body_bytes = problems.check("--max-body-bytes", &self.max_body_bytes, size);
+        let max_call_id_bytes =
+            problems.check("--max-call-id-bytes", &self.max_call_id_bytes, size);
+        let max_request_id_bytes =
+            problems.check("--max-request-id-bytes", &self.max_request_id_bytes, size);
+        let format = problems.check("--log-format", &self.log_format, log_format);
+        let filter = problems.check("--log-filter", &self.log_filter, log_filter);
+
+        let config = || {
+            Some(Config {
+                listen: listen?,
+                upstream: rocketchat::Options {
+                    base_url: base_url?,
+                    trust_anchors,
+                    proxy,
+                    connect_timeout: connect_timeout?,
+                    max_body_bytes: max_body_bytes?,
+                },
+                api: api::Options {
+                    max_call_id_bytes: max_call_id_bytes?,
+                },
+                request_timeout: request_timeout?,
+                drain_timeout: drain_timeout?,
+                max_request_id_bytes: max_request_id_bytes?,
+                logs: logs::Options {
+                    format: format?,
+                    filter: filter?,
+                },
+            })
+        };
+        // A value is missing where, and only where, a problem was noted.
+        config().ok_or_else(|| problems.into_vec())
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "is not an IP address with a port, like 127.0.0.1:50051 or [::]:50051".to_owned()
+    })
+}
+
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    match time_or_zero(text)? {
+        Duration::ZERO => Err("must be more than nothing".to_owned()),
+        time => Ok(time),
+    }
+}
+
+pub(crate) fn time_or_zero(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|_| "is not a time with its unit, like 250ms, 10s or 2m".to_owned())?;
+    if time > MAX_TIME {
+        return Err("is more than a day".to_owned());
+    }
+    Ok(time)
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("is not a number of bytes above 0, like 1048576".to_owned()),
+        Ok(size) => Ok(size),
+    }
+}
+
+fn trust_anchors(path: &str) -> Result<TrustAnchors, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("can't be read: {error}"))?;
+    TrustAnchors::from_pem(&pem)
+}
+
+fn log_format(text: &str) -> Result<logs::Format, String> {
+    match text {
+        "auto" => Ok(logs::Format::Auto),
+        "human" => Ok(logs::Format::Human),
+        "json" => Ok(logs::Format::Json),
+        _ => Err("is not one of auto, human, json".to_owned()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<Targets, String> {
+    Targets::from_str(text)
+        .map_err(|error| format!("is not a filter like info or info,access=debug: {error}"))
+}

@@ -1,0 +1,60 @@
+//! What is wrong with a configuration, collected so that an operator sees all of it at once.
+
+use std::fmt;
+
+/// One thing that is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(String);
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<Problem>);
+
+impl Problem {
+    /// A problem in whole words.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Problems {
+    /// The value of `flag`, or a note on what is wrong with it.
+    pub(crate) fn check<T>(
+        &mut self,
+        flag: &str,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.noted(parse(text).map_err(|problem| format!("{flag} {text:?}: {problem}")))
+    }
+
+    /// Like [`check`](Self::check) for a value that isn't shown.
+    pub(crate) fn check_secret<T>(
+        &mut self,
+        flag: &str,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.noted(parse(text).map_err(|problem| format!("{flag}: {problem}")))
+    }
+
+    /// Notes that a required flag isn't there.
+    pub(crate) fn missing<T>(&mut self, flag: &str, what_to_do: &str) -> Option<T> {
+        self.noted(Err(format!("{flag} is missing: {what_to_do}")))
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+
+    fn noted<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|text| self.0.push(Problem::new(text))).ok()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,33 @@
+//! A gRPC facade for Rocket.Chat's video conferences.
+//!
+//! # The map
+//!
+//! Imports point down only, and rooms of one floor don't know each other:
+//!
+//! | floor | rooms | what they do |
+//! |---|---|---|
+//! | top | [`cli`], [`app`], [`config`], [`telemetry`] | wiring and policy; no behaviour of a request |
+//! | middle | [`server`] | the rim around any RPC |
+//! | | [`api`] | from a gRPC request to a lookup, from an answer to a response |
+//! | | [`lookup`] | decorators between the two |
+//! | | [`rocketchat`] | from a lookup to a REST request, from JSON to a message |
+//! | ground | [`source`], [`error`], [`credentials`], [`call_id`], [`deadline`], [`journal`], [`proto`] | what the rooms share |
+//!
+//! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
+//! [`source::ConferenceSource`] and its implementations in the order of [`app::source`].
+
+pub mod api;
+pub mod app;
+pub mod call_id;
+pub mod cli;
+pub mod config;
+pub mod credentials;
+pub mod deadline;
+pub mod error;
+pub mod journal;
+pub mod lookup;
+pub mod proto;
+pub mod rocketchat;
+pub mod server;
+pub mod source;
+pub mod telemetry;

@@ -1,0 +1,28 @@
+//! The generated messages, service and client, and the descriptors that reflection serves.
+
+use std::fmt;
+
+/// Package `rocketchat.videoconference.v1`; the comments are those of the proto.
+#[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
+pub mod v1 {
+    tonic::include_proto!("rocketchat.videoconference.v1");
+}
+
+/// The full name of the service, as health checks and paths have it.
+pub const SERVICE_NAME: &str = v1::video_conference_service_server::SERVICE_NAME;
+
+/// The proto with its imports and comments, an encoded `google.protobuf.FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+
+/// Shows which conference it is and no more: `url` may be a secret, and `additional_fields` may
+/// hold one.
+impl fmt::Debug for v1::VideoConference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VideoConference")
+            .field("id", &self.id)
+            .field("type", &self.r#type())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! Where Rocket.Chat is and how it is reached, checked before anything is sent.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Url};
+
+/// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
+/// reader of queries understands.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The root of a Rocket.Chat server: `http` or `https`, perhaps with a path prefix.
+#[derive(Clone, Debug)]
+pub struct BaseUrl(Url);
+
+/// A proxy on the way to Rocket.Chat. May hold credentials, so it has no `Debug`.
+#[derive(Clone)]
+pub struct Proxy(reqwest::Proxy);
+
+/// The certificates of the authorities that may vouch for Rocket.Chat.
+#[derive(Clone)]
+pub struct TrustAnchors(Vec<Certificate>);
+
+impl BaseUrl {
+    /// Reads a URL, with or without a path prefix and trailing slashes.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for an operator.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("must begin with http:// or https://".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not contain credentials; callers bring their own".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("must not have a query or a fragment".to_owned());
+        }
+        // "//api" misses Rocket.Chat's API and falls through to its web app.
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&prefix);
+        Ok(Self(url))
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The URL of an API method, with one query parameter.
+    pub(super) fn method(&self, method: &str, (name, value): (&str, &str)) -> Url {
+        let mut url = self.0.clone();
+        let prefix = self.0.path().trim_end_matches('/');
+        url.set_path(&format!("{prefix}/api/v1/{method}"));
+        let value = utf8_percent_encode(value, ENCODED);
+        url.set_query(Some(&format!("{name}={value}")));
+        url
+    }
+}
+
+impl Proxy {
+    /// Reads the URL of an HTTP proxy.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for an operator.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("must begin with http:// or https://".to_owned());
+        }
+        reqwest::Proxy::all(url)
+            .map(Self)
+            .map_err(|_| "is not the URL of a proxy".to_owned())
+    }
+
+    pub(super) fn into_inner(self) -> reqwest::Proxy {
+        self.0
+    }
+}
+
+impl TrustAnchors {
+    /// Reads one or more certificates in PEM.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words for an operator.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        let certificates = Certificate::from_pem_bundle(pem)
+            .map_err(|_| "is not a certificate in PEM".to_owned())?;
+        if certificates.is_empty() {
+            return Err("has no certificate in PEM".to_owned());
+        }
+        Ok(Self(certificates))
+    }
+
+    pub(super) fn into_inner(self) -> Vec<Certificate> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_and_slashes() {
+        for (base, expected) in [
+            ("http://chat", "http://chat/api/v1/m?callId=x"),
+            ("http://chat/", "http://chat/api/v1/m?callId=x"),
+            ("https://chat:8443//", "https://chat:8443/api/v1/m?callId=x"),
+            ("http://chat/a/b", "http://chat/a/b/api/v1/m?callId=x"),
+            ("http://chat/a/b/", "http://chat/a/b/api/v1/m?callId=x"),
+        ] {
+            let url = BaseUrl::parse(base).unwrap().method("m", ("callId", "x"));
+            assert_eq!(url.as_str(), expected, "{base}");
+        }
+    }
+
+    #[test]
+    fn values_are_encoded_whole() {
+        let base = BaseUrl::parse("http://chat").unwrap();
+        let url = base.method("m", ("callId", "a b&c=d?x#y%2F+é'"));
+        assert_eq!(
+            url.query(),
+            Some("callId=a%20b%26c%3Dd%3Fx%23y%252F%2B%C3%A9%27")
+        );
+    }
+
+    #[test]
+    fn wrong_urls_are_refused() {
+        for base in [
+            "",
+            "chat",
+            "chat:3000",
+            "ftp://chat",
+            "http://",
+            "http://u:p@chat",
+            "http://chat?x=1",
+            "http://chat#x",
+        ] {
+            assert!(BaseUrl::parse(base).is_err(), "{base}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The rim around any RPC: connections, their end, the layers of the request stack, health and
+//! reflection. Knows nothing of conferences.
+
+mod health;
+pub mod layers;
+mod lifecycle;
+mod reflection;
+
+pub use health::{Health, health};
+pub use lifecycle::{Drain, serve};
+pub use reflection::reflection;
+
+/// A request as it comes from a connection.
+pub type Request = http::Request<tonic::body::Body>;
+
+/// An answer as it goes to a connection.
+pub type Response = http::Response<tonic::body::Body>;

@@ -1,0 +1,191 @@
+//! Writes one access line for every RPC, refused, cancelled and streaming ones included.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Uri};
+use http_body::{Frame, SizeHint};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+
+use super::request_id::Id;
+use crate::{
+    error::status::{self, Refusal},
+    journal::Journal,
+    server::{Request, Response},
+};
+
+/// Observes every RPC.
+#[derive(Clone, Copy, Debug)]
+pub struct Observe;
+
+/// [`Observe`] around `S`.
+#[derive(Clone, Debug)]
+pub struct Observing<S> {
+    inner: S,
+}
+
+/// A call that isn't over. One that is dropped was cancelled: the caller has gone.
+struct Call {
+    uri: Uri,
+    request_id: Option<Id>,
+    peer: Option<SocketAddr>,
+    journal: Journal,
+    started: Instant,
+    /// How it ended.
+    code: Code,
+    refusal: Option<Refusal>,
+}
+
+/// The body of an answer whose status comes at its end.
+struct ObservedBody {
+    inner: Body,
+    call: Option<Call>,
+}
+
+impl<S> Layer<S> for Observe {
+    type Service = Observing<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Observing { inner }
+    }
+}
+
+impl<S> Service<Request> for Observing<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let call = Call {
+            uri: request.uri().clone(),
+            request_id: request.extensions().get().cloned(),
+            peer: request.extensions().get().copied(),
+            journal: Journal::default(),
+            started: Instant::now(),
+            code: Code::Cancelled,
+            refusal: None,
+        };
+        request.extensions_mut().insert(call.journal.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            if let Some(status) = response.extensions().get::<Status>() {
+                call.end(status.code(), status::refusal(status));
+                return Ok(response);
+            }
+            if let Some(code) = code_of(response.headers()) {
+                call.end(code, None);
+                return Ok(response);
+            }
+            Ok(response.map(|inner| {
+                Body::new(ObservedBody {
+                    inner,
+                    call: Some(call),
+                })
+            }))
+        })
+    }
+}
+
+impl Call {
+    /// The call is over, and its line is written.
+    fn end(mut self, code: Code, refusal: Option<Refusal>) {
+        self.code = code;
+        self.refusal = refusal;
+    }
+}
+
+impl ObservedBody {
+    fn end(&mut self, code: Code) {
+        if let Some(call) = self.call.take() {
+            call.end(code, None);
+        }
+    }
+}
+
+impl http_body::Body for ObservedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.end(code_of(trailers).unwrap_or(Code::Unknown));
+                }
+            }
+            Some(Err(status)) => self.end(status.code()),
+            None => self.end(Code::Unknown),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let upstream = self.journal.upstream();
+        macro_rules! access_line {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "access",
+                    tracing::Level::$level,
+                    method = self.uri.path(),
+                    code = status::code_name(self.code),
+                    reason = self.refusal.as_ref().map(|refusal| refusal.reason.as_str()),
+                    problem = self.refusal.as_ref().and_then(|refusal| refusal.problem.as_deref()),
+                    ms = millis(self.started.elapsed()),
+                    upstream_ms = (upstream.attempts > 0).then(|| millis(upstream.elapsed)),
+                    upstream_status = upstream.http_status,
+                    upstream_attempts = (upstream.attempts > 1).then_some(upstream.attempts),
+                    request_id = self.request_id.as_ref().map(Id::as_str),
+                    peer = self.peer.map(tracing::field::display),
+                )
+            };
+        }
+        // Answers from memory, health checks and reflection would drown the rest.
+        if self.code == Code::Ok && upstream.attempts == 0 {
+            access_line!(DEBUG);
+        } else {
+            access_line!(INFO);
+        }
+    }
+}
+
+fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers
+        .get(Status::GRPC_STATUS)
+        .map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// To the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,108 @@
+//! From the first connection to the last: accepting, draining, ending within a bound.
+//!
+//! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
+//! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
+
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::{Service, ServiceExt};
+
+use super::{Health, Request, Response};
+
+/// After a failed accept, as with no file descriptor left: trying again at once would only burn
+/// the processor that could free one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// For the last statuses to reach their callers after the drain.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How the calls in flight are ended.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// How long they may go on after the shutdown began.
+    pub timeout: Duration,
+    /// Cancelled when that time is over; ends the calls that are left.
+    pub over: CancellationToken,
+}
+
+/// Serves `stack` on `listener` until `shutdown` is ready; then no connection is accepted any more,
+/// and the calls in flight have the time that `drain` leaves them.
+pub async fn serve<S>(
+    listener: TcpListener,
+    stack: S,
+    mut health: Health,
+    drain: Drain,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(connection(stream, peer, stack.clone(), graceful.watcher()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+
+    tracing::info!(connections = connections.len(), "draining");
+    health.stop_serving().await;
+    health.end_watches().await;
+    // Sends GOAWAY to every client and waits until all have left.
+    let mut drained = pin!(graceful.shutdown());
+    if timeout(drain.timeout, &mut drained).await.is_err() {
+        drain.over.cancel();
+        if timeout(LAST_WORDS, &mut drained).await.is_err() {
+            tracing::warn!(connections = connections.len(), "cutting connections");
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn connection<S>(stream: TcpStream, peer: SocketAddr, stack: S, watcher: Watcher)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    // Answers are small and whole; waiting to fill a segment would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "setting nodelay failed");
+    }
+    let stack = stack.map_request(move |request: http::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(stack));
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "connection ended with an error");
+    }
+}

@@ -1,0 +1,31 @@
+//! Reflection in both of its versions: older tools ask only for v1alpha.
+
+use tonic::service::RoutesBuilder;
+use tonic_reflection::{pb, server::Builder};
+
+/// Adds reflection to `routes`: what is in `descriptor_sets`, health, and reflection itself.
+///
+/// # Panics
+/// If a descriptor set can't be read. They are part of the program.
+pub fn reflection(routes: &mut RoutesBuilder, descriptor_sets: &[&[u8]]) {
+    let builder = || {
+        [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            pb::v1::FILE_DESCRIPTOR_SET,
+            pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ]
+        .iter()
+        .chain(descriptor_sets)
+        .fold(Builder::configure(), |builder, descriptors| {
+            builder.register_encoded_file_descriptor_set(descriptors)
+        })
+        .include_reflection_service(false)
+    };
+    routes
+        .add_service(builder().build_v1().expect("descriptors of this program"))
+        .add_service(
+            builder()
+                .build_v1alpha()
+                .expect("descriptors of this program"),
+        );
+}
