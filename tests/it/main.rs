@@ -1,5 +1,13 @@
 //! Tests through the front door: a real gRPC client over a real socket, the stand-in for
 //! Rocket.Chat behind. One file a behaviour.
 
+mod architecture;
+mod cancellation;
+mod conferences;
+mod deadlines;
+mod health;
+mod messages;
+mod reflection;
 mod refusals;
+mod request_ids;
 mod support;

@@ -25,7 +25,7 @@ struct Expected<'a> {
     has_quota: bool,
 }
 
-fn row<'a>(code: Code, reason: &'a str) -> Expected<'a> {
+fn row(code: Code, reason: &str) -> Expected<'_> {
     Expected {
         code: code as i32,
         reason,

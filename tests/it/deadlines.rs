@@ -1,0 +1,96 @@
+//! `grpc-timeout` and the server's ceiling, as HTTP/2 shows them: a stock client would end the call
+//! by itself and hide what the server said.
+
+use videoconf_facade::rocketchat::sandbox::Reply;
+
+use crate::support::{
+    Facade, SMALLEST,
+    raw::{Answer, Connection},
+    sandbox,
+};
+
+const DEADLINE_EXCEEDED: &str = "4";
+
+/// `limit` of the ErrorInfo's metadata is somewhere in the details.
+#[track_caller]
+fn assert_exceeded(answer: &Answer, limit: &str) {
+    assert_eq!(answer.http_status, 200);
+    assert_eq!(answer.grpc_status(), DEADLINE_EXCEEDED, "{answer:?}");
+    assert!(
+        answer.trailers.is_none(),
+        "trailers only, so that it can be retried"
+    );
+    let status = tonic::Status::from_header_map(&answer.headers).expect("a status");
+    let details = tonic_types::StatusExt::get_error_details(&status);
+    let info = details.error_info().expect("an ErrorInfo");
+    assert_eq!(info.reason, "DEADLINE_EXCEEDED");
+    assert_eq!(info.metadata["limit"], limit);
+}
+
+#[tokio::test]
+async fn the_callers_deadline_ends_the_call_and_the_upstream_request() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::hang());
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    for (dropped, timeout) in ["50m", "50000u", "1m", "40000000n"].iter().enumerate() {
+        let answer = connection.get_info("x", &[("grpc-timeout", timeout)]).await;
+        assert_exceeded(&answer, "caller");
+        sandbox.wait_for_dropped(dropped + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn no_time_at_all_is_exceeded_too() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::hang());
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    let answer = connection.get_info("x", &[("grpc-timeout", "0n")]).await;
+    assert_exceeded(&answer, "caller");
+}
+
+#[tokio::test]
+async fn the_ceiling_ends_the_call_whatever_the_caller_says() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::hang());
+    let url = sandbox.url();
+    let facade = Facade::with(&["--upstream-url", &url, "--request-timeout", "50ms"]).await;
+    let mut connection = Connection::open(facade.address).await;
+    for (dropped, headers) in [
+        &[][..],
+        &[("grpc-timeout", "1H")],
+        &[("grpc-timeout", "99999999H")],
+        &[("grpc-timeout", "soon")],
+        &[("grpc-timeout", "")],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = connection.get_info("x", headers).await;
+        assert_exceeded(&answer, "server");
+        sandbox.wait_for_dropped(dropped + 1).await;
+    }
+}
+
+/// The whole call is bounded, not only the wait for the head of Rocket.Chat's answer.
+#[tokio::test]
+async fn a_body_that_never_ends_is_bounded() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST).then_hang(5));
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    let answer = connection.get_info("x", &[("grpc-timeout", "50m")]).await;
+    assert_exceeded(&answer, "caller");
+    sandbox.wait_for_dropped(1).await;
+}
+
+#[tokio::test]
+async fn a_deadline_that_holds_changes_nothing() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    let answer = connection.get_info("x", &[("grpc-timeout", "10S")]).await;
+    assert_eq!(answer.grpc_status(), "0");
+}
