@@ -7,6 +7,7 @@ mod conferences;
 mod deadlines;
 mod health;
 mod messages;
+mod readme;
 mod reflection;
 mod refusals;
 mod request_ids;

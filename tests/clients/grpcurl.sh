@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The real grpcurl against the demo: reflection, names, values and refusals, each an assertion.
+# Usage: grpcurl.sh path/to/videoconf-facade
+set -euo pipefail
+
+readonly facade=$1
+readonly service=rocketchat.videoconference.v1.VideoConferenceService
+readonly user=(-H 'x-user-id: CkCPNctrgCDfmWLqC'
+  -H 'x-auth-token: 1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE')
+
+work=$(mktemp -d)
+mkfifo "$work/log"
+"$facade" demo --listen 127.0.0.1:0 --log-format json >"$work/stdout" 2>"$work/log" &
+readonly pid=$!
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -r "$work"' EXIT
+
+# Wait for the line that says the address, then read on, so that the demo never meets a full pipe.
+exec 3<"$work/log"
+while read -r -u 3 line; do
+  [[ $line == *'"message":"serving"'* ]] && break
+done
+address=$(sed -E 's/.*"listen":"([^"]+)".*/\1/' <<<"$line")
+readonly address
+cat <&3 >/dev/null &
+
+passed=0
+# expect NAME TEXT COMMAND...: the command's output has TEXT.
+expect() {
+  local name=$1 text=$2 output
+  shift 2
+  output=$("$@" 2>&1) || true
+  if [[ $output != *"$text"* ]]; then
+    printf 'FAILED %s\nexpected: %s\ngot: %s\n' "$name" "$text" "$output"
+    exit 1
+  fi
+  passed=$((passed + 1))
+}
+call() { grpcurl -plaintext "$@" "$address" "$service/GetInfo"; }
+
+expect 'lists our service' "$service" grpcurl -plaintext "$address" list
+expect 'lists health' grpc.health.v1.Health grpcurl -plaintext "$address" list
+expect 'lists reflection' grpc.reflection.v1alpha.ServerReflection grpcurl -plaintext "$address" list
+expect 'shows comments' '// Gets one video conference' \
+  grpcurl -plaintext "$address" describe "$service.GetInfo"
+expect 'shows comments of fields' '// Who is in the conference' \
+  grpcurl -plaintext "$address" describe rocketchat.videoconference.v1.VideoConference
+expect 'asks for health' '"status": "SERVING"' \
+  grpcurl -plaintext "$address" grpc.health.v1.Health/Check
+expect 'asks for health by name' '"status": "SERVING"' \
+  grpcurl -plaintext -d "{\"service\":\"$service\"}" "$address" grpc.health.v1.Health/Check
+
+readonly known='{"call_id":"697866d5c8b053302078137a"}'
+for text in '"_id": "697866d5c8b053302078137a"' '"_updatedAt": "2026-01-27T07:18:46.491Z"' \
+  '"anonymousUsers": 0' '"providerName": "googlemeet"' '"mic": false' '"ringing": true' \
+  '"status": "VIDEO_CONFERENCE_STATUS_STARTED"' '"readAt": "20'; do
+  expect "has $text" "$text" call "${user[@]}" -d "$known"
+done
+expect 'returns the request id' 'x-request-id: from-grpcurl' \
+  call -v "${user[@]}" -H 'x-request-id: from-grpcurl' -d "$known"
+
+expect 'code of an unknown call' 'Code: InvalidArgument' call "${user[@]}" -d '{"call_id":"nope"}'
+expect 'details of an unknown call' '"reason": "CALL_NOT_FOUND_OR_NOT_VISIBLE"' \
+  call "${user[@]}" -d '{"call_id":"nope"}'
+expect 'violation of an empty id' '"field": "call_id"' call "${user[@]}" -d '{}'
+expect 'no credentials' '"reason": "CREDENTIALS_MISSING"' call -d "$known"
+expect 'wrong credentials' 'Code: Unauthenticated' \
+  call -H 'x-user-id: nobody' -H 'x-auth-token: nothing' -d "$known"
+
+printf '%d passed, 0 failed\n' "$passed"
