@@ -1,7 +1,7 @@
 //! Reading the arguments to the end: clap stops at the first that is wrong, an operator wants them
 //! all.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{
     CommandFactory, FromArgMatches,
@@ -43,9 +43,19 @@ impl Arguments {
 }
 
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    // Help shows the variables' names; their values may be secrets.
-    let command =
-        Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)));
+    let command = Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            // Templates leave variables empty where they mean to leave them out.
+            let is_empty = |name| env::var_os(name).is_some_and(|value| value.is_empty());
+            // Help shows the variables' names; their values may be secrets.
+            let arg = arg.hide_env_values(true);
+            if arg.get_env().is_some_and(is_empty) {
+                arg.env(None)
+            } else {
+                arg
+            }
+        })
+    });
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
