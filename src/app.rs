@@ -13,7 +13,7 @@ use crate::{
     rocketchat::Client,
     server::{
         self, Drain,
-        layers::{CatchPanic, EndAtDeadline, EndWithDrain, Observe, RequestId},
+        layers::{Around, CatchPanic, EndAtDeadline, EndWithDrain, Observe, RequestId},
     },
     source::ConferenceSource,
 };
@@ -59,18 +59,15 @@ pub async fn serve(
     );
 
     // The request stack: what stands around every RPC, outermost first.
+    let max_bytes = config.max_request_id_bytes;
+    let over = drain.over.clone();
+    let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
-        .layer(RequestId {
-            max_bytes: config.max_request_id_bytes,
-        }) // first, so that every line and every answer has the id
-        .layer(Observe) // sees every end of a call, whoever brings it about
-        .layer(CatchPanic) // turns a defect below into one failed call
-        .layer(EndWithDrain {
-            over: drain.over.clone(),
-        }) // a status for calls that outlast the server
-        .layer(EndAtDeadline {
-            ceiling: config.request_timeout,
-        }) // innermost, since time that layers take is the caller's too
+        .layer(Around(RequestId { max_bytes })) // first, so that every line and answer has the id
+        .layer(Around(Observe)) // sees every end of a call, whoever brings it about
+        .layer(Around(CatchPanic)) // turns a defect below into one failed call
+        .layer(Around(EndWithDrain { over })) // a status for calls that outlast the server
+        .layer(Around(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
         .service(routes.routes().prepare());
 
     server::serve(listener, stack, health, drain, shutdown).await;

@@ -1,14 +1,10 @@
 //! Turns a panic into one failed call. The panic hook has logged it by then.
 
-use std::{
-    convert::Infallible,
-    panic::AssertUnwindSafe,
-    task::{Context, Poll},
-};
+use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, future::BoxFuture};
-use tower::{Layer, Service};
+use futures_util::FutureExt;
 
+use super::Concern;
 use crate::{
     error::{Error, status::to_response},
     server::{Request, Response},
@@ -18,41 +14,16 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct CatchPanic;
 
-/// [`CatchPanic`] around `S`.
-#[derive(Clone, Debug)]
-pub struct CatchingPanics<S> {
-    inner: S,
-}
+impl Concern for CatchPanic {
+    type Call = ();
 
-impl<S> Layer<S> for CatchPanic {
-    type Service = CatchingPanics<S>;
+    fn before(&self, _: &mut Request) {}
 
-    fn layer(&self, inner: S) -> Self::Service {
-        CatchingPanics { inner }
-    }
-}
-
-impl<S> Service<Request> for CatchingPanics<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+    async fn around((): (), answer: impl Future<Output = Response> + Send + 'static) -> Response {
         // Nothing of a call is used after its panic, so nothing can be seen half done.
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(async move {
-            match answer.await {
-                Ok(response) => response,
-                Err(_panic) => Ok(to_response(&Error::Internal)),
-            }
-        })
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        answer
+            .await
+            .unwrap_or_else(|_panic| to_response(&Error::Internal))
     }
 }

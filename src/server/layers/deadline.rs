@@ -2,16 +2,11 @@
 //!
 //! tonic's own timeout answers CANCELLED, and stands outside of every layer.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
-use tower::{Layer, Service};
 
+use super::Concern;
 use crate::{
     deadline::Deadline,
     error::{Error, status::to_response},
@@ -26,43 +21,21 @@ pub struct EndAtDeadline {
     pub ceiling: Duration,
 }
 
-/// [`EndAtDeadline`] around `S`.
-#[derive(Clone, Debug)]
-pub struct EndingAtDeadline<S> {
-    inner: S,
-    ceiling: Duration,
-}
+impl Concern for EndAtDeadline {
+    type Call = Deadline;
 
-impl<S> Layer<S> for EndAtDeadline {
-    type Service = EndingAtDeadline<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        let ceiling = self.ceiling;
-        EndingAtDeadline { inner, ceiling }
-    }
-}
-
-impl<S> Service<Request> for EndingAtDeadline<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn before(&self, request: &mut Request) -> Deadline {
         let deadline = Deadline::of_call(request.headers(), Instant::now(), self.ceiling);
         request.extensions_mut().insert(deadline);
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            timeout_at(deadline.at, answer)
-                .await
-                .unwrap_or_else(|_| Ok(to_response(&Error::DeadlineExceeded(deadline.limit))))
-        })
+        deadline
+    }
+
+    async fn around(
+        deadline: Deadline,
+        answer: impl Future<Output = Response> + Send + 'static,
+    ) -> Response {
+        timeout_at(deadline.at, answer)
+            .await
+            .unwrap_or_else(|_| to_response(&Error::DeadlineExceeded(deadline.limit)))
     }
 }

@@ -1,7 +1,6 @@
 //! Writes one access line for every RPC, refused, cancelled and streaming ones included.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -9,13 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Uri};
 use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service};
 
-use super::request_id::Id;
+use super::{Concern, request_id::Id};
 use crate::{
     error::status::{self, Refusal},
     journal::Journal,
@@ -26,14 +23,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Observe;
 
-/// [`Observe`] around `S`.
-#[derive(Clone, Debug)]
-pub struct Observing<S> {
-    inner: S,
-}
-
-/// A call that isn't over. One that is dropped was cancelled: the caller has gone.
-struct Call {
+/// A call that isn't over, for its access line. One that is dropped was cancelled: the caller has gone.
+pub struct Call {
     uri: Uri,
     request_id: Option<Id>,
     peer: Option<SocketAddr>,
@@ -50,28 +41,10 @@ struct ObservedBody {
     call: Option<Call>,
 }
 
-impl<S> Layer<S> for Observe {
-    type Service = Observing<S>;
+impl Concern for Observe {
+    type Call = Call;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Observing { inner }
-    }
-}
-
-impl<S> Service<Request> for Observing<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn before(&self, request: &mut Request) -> Call {
         let call = Call {
             uri: request.uri().clone(),
             request_id: request.extensions().get().cloned(),
@@ -82,23 +55,27 @@ where
             refusal: None,
         };
         request.extensions_mut().insert(call.journal.clone());
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let response = answer.await?;
-            if let Some(status) = response.extensions().get::<Status>() {
-                call.end(status.code(), status::refusal(status));
-                return Ok(response);
-            }
-            if let Some(code) = code_of(response.headers()) {
-                call.end(code, None);
-                return Ok(response);
-            }
-            Ok(response.map(|inner| {
-                Body::new(ObservedBody {
-                    inner,
-                    call: Some(call),
-                })
-            }))
+        call
+    }
+
+    async fn around(
+        call: Call,
+        answer: impl Future<Output = Response> + Send + 'static,
+    ) -> Response {
+        let response = answer.await;
+        if let Some(status) = response.extensions().get::<Status>() {
+            call.end(status.code(), status::refusal(status));
+            return response;
+        }
+        if let Some(code) = code_of(response.headers()) {
+            call.end(code, None);
+            return response;
+        }
+        response.map(|inner| {
+            Body::new(ObservedBody {
+                inner,
+                call: Some(call),
+            })
         })
     }
 }

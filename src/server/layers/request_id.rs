@@ -1,15 +1,9 @@
 //! Gives every call a name that the caller, the access line and the answer share.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
-
-use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
-use tower::{Layer, Service};
 use uuid::Uuid;
 
+use super::Concern;
 use crate::server::{Request, Response};
 
 /// The metadata key.
@@ -22,16 +16,25 @@ pub struct RequestId {
     pub max_bytes: usize,
 }
 
-/// [`RequestId`] around `S`.
-#[derive(Clone, Debug)]
-pub struct WithRequestId<S> {
-    inner: S,
-    max_bytes: usize,
-}
-
 /// The id of a call, an extension of its request: printable ASCII.
 #[derive(Clone, Debug)]
-pub(super) struct Id(HeaderValue);
+pub struct Id(HeaderValue);
+
+impl Concern for RequestId {
+    type Call = Id;
+
+    fn before(&self, request: &mut Request) -> Id {
+        let id = Id::of_call(request, self.max_bytes);
+        request.extensions_mut().insert(id.clone());
+        id
+    }
+
+    async fn around(id: Id, answer: impl Future<Output = Response> + Send + 'static) -> Response {
+        let mut response = answer.await;
+        response.headers_mut().insert(X_REQUEST_ID, id.0);
+        response
+    }
+}
 
 impl Id {
     /// The caller's id if it is fit for logs, else a new one.
@@ -49,40 +52,6 @@ impl Id {
 
     pub(super) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
-    }
-}
-
-impl<S> Layer<S> for RequestId {
-    type Service = WithRequestId<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        let max_bytes = self.max_bytes;
-        WithRequestId { inner, max_bytes }
-    }
-}
-
-impl<S> Service<Request> for WithRequestId<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = Id::of_call(&request, self.max_bytes);
-        request.extensions_mut().insert(id.clone());
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            response.headers_mut().insert(X_REQUEST_ID, id.0);
-            Ok(response)
-        })
     }
 }
 
