@@ -1,12 +1,9 @@
-//! From a refusal of Rocket.Chat, or from no answer at all, to our error.
+//! From a refusal of Rocket.Chat to our error.
 
-use std::{
-    error::Error as StdError,
-    io,
-    time::{Duration, SystemTime},
-};
+mod no_answer;
+mod wait;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use super::json;
@@ -14,21 +11,13 @@ use crate::{
     credentials::AuthToken,
     error::{Error, Unavailable, UpstreamText},
 };
+pub(super) use no_answer::{cut_off, find, no_answer};
 
 /// The longest piece of `error` that is passed on, in bytes.
 const MAX_ERROR_BYTES: usize = 512;
 
 /// The longest piece of `errorType` that is passed on, in bytes.
 const MAX_ERROR_TYPE_BYTES: usize = 128;
-
-/// After a failed connection or a status of passing trouble without a `Retry-After`.
-const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
-
-/// One window of Rocket.Chat's limit for this endpoint, for a 429 that doesn't say when it ends.
-const RETRY_RATE_LIMITED: Duration = Duration::from_secs(3);
-
-/// No caller is told to stay away for longer, whatever an answer says.
-const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// What an answer with a status other than 2xx means. The status decides; `body` only refines it,
 /// and whatever is wrong with the body, the status holds.
@@ -49,13 +38,11 @@ pub(super) fn refusal(
         404 | 405 => Error::UpstreamEndpointMissing { http_status },
         408 | 502 | 503 | 504 => Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
-            retry_after: retry_after(headers).unwrap_or(RETRY_UNAVAILABLE),
+            retry_after: wait::while_unavailable(headers),
         },
         429 => Error::UpstreamRateLimited {
-            retry_after: rate_limit_reset(headers)
-                .or_else(|| retry_after(headers))
-                .unwrap_or(RETRY_RATE_LIMITED),
-            limit: number(headers, "x-ratelimit-limit"),
+            retry_after: wait::while_rate_limited(headers),
+            limit: wait::number(headers, "x-ratelimit-limit"),
         },
         500..=599 => Error::UpstreamFailed { http_status },
         _ => Error::UpstreamMalformed {
@@ -67,55 +54,6 @@ pub(super) fn refusal(
             detail: None,
         },
     }
-}
-
-/// What it means that a request got no answer.
-pub(super) fn no_answer(error: &reqwest::Error) -> Error {
-    let cause = if error.is_dns() {
-        Unavailable::UnknownHost
-    } else if error.is_connect() && error.is_timeout() {
-        Unavailable::ConnectTimeout
-    } else if find::<rustls::Error>(error).is_some() {
-        Unavailable::TlsHandshake
-    } else if error.is_connect() {
-        match find::<io::Error>(error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => Unavailable::ConnectionRefused,
-            _ => Unavailable::NotConnected,
-        }
-    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        Unavailable::NotHttp
-    } else {
-        Unavailable::ConnectionClosed
-    };
-    Error::UpstreamUnavailable {
-        cause,
-        retry_after: RETRY_UNAVAILABLE,
-    }
-}
-
-/// What it means that an answer's body ended before its end.
-pub(super) fn cut_off() -> Error {
-    Error::UpstreamUnavailable {
-        cause: Unavailable::CutOff,
-        retry_after: RETRY_UNAVAILABLE,
-    }
-}
-
-/// The first error of type `T` in the chain of causes.
-pub(super) fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        // An `io::Error` that wraps another error skips it when asked for its source.
-        let wrapped = cause.downcast_ref().and_then(io::Error::get_ref);
-        source = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => cause.source(),
-        };
-    }
-    None
 }
 
 /// Rocket.Chat's 400s. Its validation sets `errorType`, with or without the prefix `error-`
@@ -147,60 +85,16 @@ fn upstream_text(json: Option<&Map<String, Value>>, token: &AuthToken) -> Upstre
     }
 }
 
-/// Until Rocket.Chat's window ends. `X-RateLimit-Reset` is in epoch milliseconds by its clock, so
-/// it is compared to its `Date`; `Date` is cut to the second, which errs towards too long.
-fn rate_limit_reset(headers: &HeaderMap) -> Option<Duration> {
-    let reset = Duration::from_millis(number(headers, "x-ratelimit-reset")?);
-    let now = date(headers, header::DATE)
-        .unwrap_or_else(SystemTime::now)
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?;
-    // One that has passed says nothing about the refusal at hand.
-    let left = reset.checked_sub(now).filter(|left| !left.is_zero())?;
-    Some(left.min(MAX_RETRY))
-}
-
-/// `Retry-After`, which proxies send: seconds, or a date by the sender's clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let left = match number(headers, header::RETRY_AFTER.as_str()) {
-        Some(seconds) => Duration::from_secs(seconds),
-        None => date(headers, header::RETRY_AFTER)?
-            .duration_since(date(headers, header::DATE).unwrap_or_else(SystemTime::now))
-            .ok()?,
-    };
-    Some(left.min(MAX_RETRY))
-}
-
-fn number<N: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<N> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-fn date(headers: &HeaderMap, name: header::HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
 
-    const DATE: &str = "Mon, 23 Nov 2026 10:00:00 GMT";
-    const DATE_MILLIS: u64 = 1_795_428_000_000;
-
-    fn refused(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    header::HeaderName::from_static(name),
-                    HeaderValue::from_str(value).unwrap(),
-                )
-            })
-            .collect();
+    fn refused(status: u16, body: &str) -> Error {
         let token = AuthToken::new(HeaderValue::from_static("canary")).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
-        refusal(status, &headers, body.as_bytes(), &token)
+        refusal(status, &HeaderMap::new(), body.as_bytes(), &token)
     }
 
     fn text(error: Option<&str>, error_type: Option<&str>) -> UpstreamText {
@@ -221,7 +115,7 @@ mod tests {
         let strange = "a status that Rocket.Chat does not use here";
         let unavailable = |http_status| Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
-            retry_after: RETRY_UNAVAILABLE,
+            retry_after: wait::UNAVAILABLE,
         };
         for (status, body, expected) in [
             (
@@ -291,72 +185,16 @@ mod tests {
             (431, "", malformed(431, strange)),
             (418, "", malformed(418, strange)),
         ] {
-            assert_eq!(refused(status, &[], body), expected, "{status} {body}");
+            assert_eq!(refused(status, body), expected, "{status} {body}");
         }
     }
 
     #[test]
     fn upstream_text_is_cut_between_characters() {
         let body = format!(r#"{{"error":"{}"}}"#, "é".repeat(400));
-        let Error::UpstreamRejected(text) = refused(400, &[], &body) else {
+        let Error::UpstreamRejected(text) = refused(400, &body) else {
             panic!()
         };
         assert_eq!(text.error.unwrap(), "é".repeat(256));
-    }
-
-    #[test]
-    fn the_wait_after_a_429() {
-        let reset = |millis: u64| (DATE_MILLIS + millis).to_string();
-        for (headers, millis) in [
-            (vec![], 3000),
-            (
-                vec![("x-ratelimit-reset", reset(1234)), ("date", DATE.into())],
-                1234,
-            ),
-            (
-                vec![("x-ratelimit-reset", reset(0)), ("date", DATE.into())],
-                3000,
-            ),
-            (
-                vec![
-                    ("x-ratelimit-reset", reset(86_400_000)),
-                    ("date", DATE.into()),
-                ],
-                60_000,
-            ),
-            (
-                vec![("x-ratelimit-reset", "soon".into()), ("date", DATE.into())],
-                3000,
-            ),
-            (vec![("x-ratelimit-reset", "-1".into())], 3000),
-            (vec![("retry-after", "7".into())], 7000),
-            (vec![("retry-after", "99999999999".into())], 60_000),
-            (
-                vec![
-                    ("retry-after", "Mon, 23 Nov 2026 10:00:05 GMT".into()),
-                    ("date", DATE.into()),
-                ],
-                5000,
-            ),
-        ] {
-            let headers: Vec<_> = headers
-                .iter()
-                .map(|(k, v): &(_, String)| (*k, v.as_str()))
-                .collect();
-            let expected = Error::UpstreamRateLimited {
-                retry_after: Duration::from_millis(millis),
-                limit: None,
-            };
-            assert_eq!(refused(429, &headers, ""), expected, "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn the_wait_after_a_503() {
-        let expected = Error::UpstreamUnavailable {
-            cause: Unavailable::Status(503),
-            retry_after: Duration::from_secs(5),
-        };
-        assert_eq!(refused(503, &[("retry-after", "5")], ""), expected);
     }
 }

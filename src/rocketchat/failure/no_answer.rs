@@ -1,0 +1,55 @@
+//! From a failed connection to our error.
+
+use std::{error::Error as StdError, io};
+
+use super::wait;
+use crate::error::{Error, Unavailable};
+
+/// What it means that a request got no answer.
+pub(in crate::rocketchat) fn no_answer(error: &reqwest::Error) -> Error {
+    let cause = if error.is_dns() {
+        Unavailable::UnknownHost
+    } else if error.is_connect() && error.is_timeout() {
+        Unavailable::ConnectTimeout
+    } else if find::<rustls::Error>(error).is_some() {
+        Unavailable::TlsHandshake
+    } else if error.is_connect() {
+        match find::<io::Error>(error).map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => Unavailable::ConnectionRefused,
+            _ => Unavailable::NotConnected,
+        }
+    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        Unavailable::NotHttp
+    } else {
+        Unavailable::ConnectionClosed
+    };
+    Error::UpstreamUnavailable {
+        cause,
+        retry_after: wait::UNAVAILABLE,
+    }
+}
+
+/// What it means that an answer's body ended before its end.
+pub(in crate::rocketchat) fn cut_off() -> Error {
+    Error::UpstreamUnavailable {
+        cause: Unavailable::CutOff,
+        retry_after: wait::UNAVAILABLE,
+    }
+}
+
+/// The first error of type `T` in the chain of causes.
+pub(in crate::rocketchat) fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        // An `io::Error` that wraps another error skips it when asked for its source.
+        let wrapped = cause.downcast_ref().and_then(io::Error::get_ref);
+        source = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
+    }
+    None
+}
