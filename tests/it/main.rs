@@ -11,4 +11,5 @@ mod readme;
 mod reflection;
 mod refusals;
 mod request_ids;
+mod secrets;
 mod support;
