@@ -12,4 +12,5 @@ mod reflection;
 mod refusals;
 mod request_ids;
 mod secrets;
+mod shutdown;
 mod support;
