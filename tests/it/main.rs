@@ -1,6 +1,7 @@
 //! Tests through the front door: a real gRPC client over a real socket, the stand-in for
 //! Rocket.Chat behind. One file a behaviour.
 
+mod access_log;
 mod architecture;
 mod cancellation;
 mod conferences;

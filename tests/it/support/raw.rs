@@ -12,7 +12,11 @@ use videoconf_facade::{proto::v1::GetInfoRequest, rocketchat::sandbox::USERS};
 use super::GET_INFO;
 
 /// A connection.
-pub struct Connection(SendRequest<Bytes>);
+pub struct Connection {
+    requests: SendRequest<Bytes>,
+    /// The client's end.
+    pub local: SocketAddr,
+}
 
 /// What the server said, without interpretation.
 #[derive(Debug)]
@@ -27,9 +31,10 @@ pub struct Answer {
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("a connection");
+        let local = socket.local_addr().expect("an address");
         let (requests, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
         tokio::spawn(connection);
-        Self(requests)
+        Self { requests, local }
     }
 
     /// Sends a whole request.
@@ -48,7 +53,7 @@ impl Connection {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request");
-        let mut requests = self.0.clone().ready().await.expect("a stream");
+        let mut requests = self.requests.clone().ready().await.expect("a stream");
         let (answer, mut stream) = requests.send_request(request, false).expect("a stream");
         stream.send_data(body, true).expect("data");
         answer
