@@ -7,6 +7,7 @@ mod cancellation;
 mod conferences;
 mod deadlines;
 mod health;
+mod log_pressure;
 mod messages;
 mod readme;
 mod reflection;
