@@ -4,6 +4,7 @@
 mod access_log;
 mod architecture;
 mod cancellation;
+mod commands;
 mod conferences;
 mod deadlines;
 mod health;
