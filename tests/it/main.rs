@@ -16,4 +16,5 @@ mod refusals;
 mod request_ids;
 mod secrets;
 mod shutdown;
+mod startup;
 mod support;

@@ -1,0 +1,65 @@
+//! The beginning of `serve`: ready when it says so, and configured in any of its ways.
+
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use videoconf_facade::proto::SERVICE_NAME;
+
+use crate::support::{
+    process::{Process, Server, command, run},
+    sandbox,
+};
+
+#[tokio::test]
+async fn whoever_asks_after_the_first_line_is_answered() {
+    let sandbox = sandbox().await;
+    let server = Server::before(&sandbox, &[]).await;
+    let mut health = HealthClient::new(server.channel());
+    for service in ["", SERVICE_NAME] {
+        let service = service.to_owned();
+        let answer = health.check(HealthCheckRequest { service }).await;
+        let answer = answer.expect("a status").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving);
+    }
+    assert!(sandbox.requests().is_empty(), "nothing is asked by itself");
+}
+
+/// The flags of `help` with the variables beside them.
+fn flags(help: &str) -> Vec<(String, String)> {
+    let options = help.split("\nOptions:\n").nth(1).expect("options");
+    let options = options.split("-h, --help").next().expect("options");
+    let text = options.split_whitespace().collect::<Vec<_>>().join(" ");
+    let option = |option: &str| {
+        let flag = option.split(' ').next().expect("a flag").to_owned();
+        let (_, variable) = option.split_once("[env: ").expect("a variable");
+        let (variable, _) = variable.split_once(']').expect("its end");
+        (flag, variable.to_owned())
+    };
+    text.split(" --")
+        .map(|text| option(text.trim_start_matches("--")))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_flag_has_a_variable() {
+    // Not an address, a URL, a file, a time, a number, a format or a filter.
+    let wrong = "a=b=c";
+    let help = run(&["serve", "--help"]).await.stdout;
+    let flags = flags(&help);
+    assert!(flags.len() >= 12, "{flags:?}");
+    for (flag, variable) in flags {
+        let name = match flag.as_str() {
+            "log-filter" => "RUST_LOG".to_owned(),
+            flag => format!("VIDEOCONF_{}", flag.replace('-', "_").to_uppercase()),
+        };
+        assert_eq!(variable, name, "{flag}");
+        let mut command = command(&["check-config"]);
+        command.env("VIDEOCONF_UPSTREAM_URL", "http://chat");
+        command.env(&variable, wrong);
+        let ended = Process::spawn(&mut command).ended().await;
+        assert_eq!(ended.status, Some(64), "{flag}");
+        let start = format!("videoconf-facade: --{flag}");
+        assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+}
