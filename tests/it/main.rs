@@ -6,6 +6,8 @@ mod cancellation;
 mod conferences;
 mod deadlines;
 mod health;
+mod lossless;
+mod lossless_properties;
 mod messages;
 mod readme;
 mod reflection;

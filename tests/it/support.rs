@@ -1,5 +1,6 @@
 //! What the tests share: a running facade, its clients, and the command as a process.
 
+pub mod original;
 pub mod raw;
 
 use std::net::{Ipv4Addr, SocketAddr};
