@@ -14,3 +14,4 @@ mod reflection;
 mod refusals;
 mod request_ids;
 mod support;
+mod upstream_tls;

@@ -1,9 +1,14 @@
 //! What the tests share: a running facade, its clients, and the command as a process.
 
+pub mod authority;
 pub mod original;
+pub mod process;
 pub mod raw;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Parser;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -139,6 +144,12 @@ impl Facade {
         sandbox.script(reply);
         self.get("scripted").await
     }
+}
+
+/// Waits for what must happen anyway, so that a test fails where it would hang.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(5), future).await;
+    waited.expect("it happens soon")
 }
 
 /// A request for `call_id` and no more.
