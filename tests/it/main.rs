@@ -14,4 +14,5 @@ mod reflection;
 mod refusals;
 mod request_ids;
 mod support;
+mod upstream_request;
 mod upstream_tls;
