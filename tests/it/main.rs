@@ -14,5 +14,6 @@ mod reflection;
 mod refusals;
 mod request_ids;
 mod support;
+mod upstream_bodies;
 mod upstream_request;
 mod upstream_tls;

@@ -49,6 +49,10 @@ impl Served {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks for `call_id` as the sandbox's first user.
     pub async fn get(&self, call_id: &str) -> Result<GetInfoResponse, Status> {
         let mut client = VideoConferenceServiceClient::connect(format!("http://{}", self.address))
