@@ -13,6 +13,7 @@ mod readme;
 mod reflection;
 mod refusals;
 mod request_ids;
+mod retry;
 mod support;
 mod upstream_bodies;
 mod upstream_request;
