@@ -164,6 +164,28 @@ async fn packed_bodies_are_understood() {
     );
 }
 
+/// RFC 9110, 8.4.1: in any case, `x-gzip` is another name of gzip, and `identity` is no packing.
+#[tokio::test]
+async fn packing_has_the_names_that_http_gives_it() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    let (plain, gzip) = (SMALLEST.as_bytes().to_vec(), gzip(SMALLEST));
+    let mut refused = Vec::new();
+    for (encoding, bytes) in [
+        ("GZIP", &gzip),
+        ("x-gzip", &gzip),
+        ("Deflate", &deflate(SMALLEST)),
+        ("identity", &plain),
+        ("", &plain),
+    ] {
+        let reply = packed(encoding, bytes.clone());
+        if facade.get_scripted(&sandbox, reply).await.is_err() {
+            refused.push(encoding);
+        }
+    }
+    assert_eq!(refused, [""; 0]);
+}
+
 #[tokio::test]
 async fn broken_packing_is_malformed() {
     let sandbox = sandbox().await;
