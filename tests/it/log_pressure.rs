@@ -21,8 +21,8 @@ use videoconf_facade::{
 
 use crate::support::{
     SMALLEST, as_user,
-    process::{json_lines, send_signal, serve, serving, soon},
-    request, sandbox,
+    process::{json_lines, send_signal, serve, serving},
+    request, sandbox, soon,
 };
 
 /// How many lines wait for the writer at most.

@@ -14,8 +14,8 @@ use videoconf_facade::{proto::SERVICE_NAME, rocketchat::sandbox::Reply};
 
 use crate::support::{
     Facade, SMALLEST, as_user,
-    process::{Server, json_lines, soon},
-    raw, request, sandbox,
+    process::{Server, json_lines},
+    raw, request, sandbox, soon,
 };
 
 /// Far more than an end needs that waits for nothing, far less than the drains below that would

@@ -1,12 +1,18 @@
 //! What the tests share: a running facade, its clients, and the command as a process.
 
+pub mod authority;
+pub mod original;
 pub mod process;
 pub mod raw;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    panic::Location,
+    time::Duration,
+};
 
 use clap::Parser;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 use videoconf_facade::{
     app,
@@ -24,6 +30,9 @@ pub const GET_INFO: &str = "/rocketchat.videoconference.v1.VideoConferenceServic
 
 /// A conference as small as it may be.
 pub const SMALLEST: &str = r#"{"_id":"x","success":true}"#;
+
+/// What takes longer won't happen any more, even on a machine that is busy with other things.
+pub const BOUND: Duration = Duration::from_secs(60);
 
 /// A facade on a free port of this process.
 pub struct Facade {
@@ -138,6 +147,17 @@ impl Facade {
     ) -> Result<GetInfoResponse, Status> {
         sandbox.script(reply);
         self.get("scripted").await
+    }
+}
+
+/// The outcome of `future`, which must not take for ever: so a test fails where it would hang.
+#[track_caller]
+pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = Location::caller();
+    async move {
+        timeout(BOUND, future)
+            .await
+            .unwrap_or_else(|_| panic!("still waiting at {caller}"))
     }
 }
 

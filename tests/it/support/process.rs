@@ -1,6 +1,6 @@
 //! The command as a process: what it is given, what it prints, how it ends.
 
-use std::{env, net::SocketAddr, process::Stdio, time::Duration};
+use std::{env, net::SocketAddr, process::Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -10,14 +10,13 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use tonic::transport::Channel;
+use tonic::{Status, transport::Channel};
 use videoconf_facade::{
-    proto::v1::video_conference_service_client::VideoConferenceServiceClient,
+    proto::v1::{GetInfoResponse, video_conference_service_client::VideoConferenceServiceClient},
     rocketchat::sandbox::Sandbox,
 };
 
-/// What takes longer won't happen any more, even on a machine that is busy with other things.
-const BOUND: Duration = Duration::from_secs(60);
+use super::{BOUND, as_user, request, soon};
 
 /// A running command. It is killed when it is dropped.
 pub struct Process {
@@ -78,17 +77,6 @@ pub fn serve(flags: &[&str]) -> Command {
 /// Runs the command to its end.
 pub async fn run(arguments: &[&str]) -> Ended {
     Process::spawn(&mut command(arguments)).ended().await
-}
-
-/// The outcome of `future`, which must not take for ever.
-#[track_caller]
-pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
-    let caller = std::panic::Location::caller();
-    async move {
-        timeout(BOUND, future)
-            .await
-            .unwrap_or_else(|_| panic!("still waiting at {caller}"))
-    }
 }
 
 /// The address in the line that a server prints when it serves.
@@ -227,6 +215,17 @@ impl Server {
     /// A stock client on a connection of its own.
     pub fn client(&self) -> VideoConferenceServiceClient<Channel> {
         VideoConferenceServiceClient::new(self.channel())
+    }
+
+    /// Asks for `call_id` as the sandbox's first user.
+    pub async fn get(&self, call_id: &str) -> Result<GetInfoResponse, Status> {
+        let answer = self.client().get_info(as_user(request(call_id))).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.child.id().expect("a running process")
     }
 
     /// Asks for the end, and waits for it.
