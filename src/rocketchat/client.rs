@@ -89,7 +89,8 @@ impl ConferenceSource for Client {
             .get(self.base_url.method("video-conference.info", parameter))
             .header(USER_ID, lookup.credentials.user_id.expose())
             .header(AUTH_TOKEN, lookup.credentials.auth_token.expose())
-            .header(header::ACCEPT, "application/json");
+            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
 
         let read_at = SystemTime::now();
         let response = request.send().await.map_err(|error| no_answer(&error))?;

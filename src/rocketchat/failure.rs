@@ -11,7 +11,7 @@ use crate::{
     credentials::AuthToken,
     error::{Error, Unavailable, UpstreamText},
 };
-pub(super) use no_answer::{cut_off, find, no_answer};
+pub(super) use no_answer::{cut_off, no_answer};
 
 /// The longest piece of `error` that is passed on, in bytes.
 const MAX_ERROR_BYTES: usize = 512;

@@ -5,9 +5,9 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
 
-use hyper::server::conn::http2;
+use hyper::{rt::Executor, server::conn::http2};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
@@ -26,7 +26,8 @@ use super::{Health, Request, Response};
 /// the processor that could free one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// For the last statuses to reach their callers after the drain.
+/// For the last answers to reach their callers, and for a client that hasn't heard of the end yet to
+/// send its last calls.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How the calls in flight are ended.
@@ -37,6 +38,10 @@ pub struct Drain {
     /// Cancelled when that time is over; ends the calls that are left.
     pub over: CancellationToken,
 }
+
+/// Spawns the calls of all connections, and knows when none is left.
+#[derive(Clone, Debug, Default)]
+struct Calls(TaskTracker);
 
 /// Serves `stack` on `listener` until `shutdown` is ready; then no connection is accepted any more,
 /// and the calls in flight have the time that `drain` leaves them.
@@ -52,6 +57,7 @@ pub async fn serve<S>(
 {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let calls = Calls::default();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
@@ -60,7 +66,8 @@ pub async fn serve<S>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, stack.clone(), graceful.watcher()));
+                    let (stack, calls, watcher) = (stack.clone(), calls.clone(), graceful.watcher());
+                    connections.spawn(connection(stream, peer, stack, calls, watcher));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
@@ -74,19 +81,65 @@ pub async fn serve<S>(
     tracing::info!(connections = connections.len(), "draining");
     health.stop_serving().await;
     health.end_watches().await;
-    // Sends GOAWAY to every client and waits until all have left.
-    let mut drained = pin!(graceful.shutdown());
-    if timeout(drain.timeout, &mut drained).await.is_err() {
-        drain.over.cancel();
-        if timeout(LAST_WORDS, &mut drained).await.is_err() {
-            tracing::warn!(connections = connections.len(), "cutting connections");
+    let drained = async {
+        tokio::select! {
+            // Sends GOAWAY to every client and waits until all have left.
+            () = graceful.shutdown() => true,
+            // What is left then are connections that never say anything.
+            () = calls.finished() => false,
         }
+    };
+    let mut drained = pin!(drained);
+    let all_left = if let Ok(all_left) = timeout(drain.timeout, &mut drained).await {
+        all_left
+    } else {
+        drain.over.cancel();
+        timeout(LAST_WORDS, &mut drained).await.unwrap_or(false)
+    };
+    if !all_left {
+        tracing::info!("cutting connections");
     }
     connections.shutdown().await;
+    // A call learns a little later that its connection is gone, and has an access line to write.
+    let _ = timeout(LAST_WORDS, calls.ended()).await;
 }
 
-async fn connection<S>(stream: TcpStream, peer: SocketAddr, stack: S, watcher: Watcher)
+impl Calls {
+    /// Ready when no call is in flight and none has come for a moment.
+    async fn finished(&self) {
+        loop {
+            self.ended().await;
+            sleep(LAST_WORDS).await;
+            if self.0.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Ready when no call is in flight.
+    async fn ended(&self) {
+        self.0.close();
+        self.0.wait().await;
+    }
+}
+
+impl<F> Executor<F> for Calls
 where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, call: F) {
+        self.0.spawn(call);
+    }
+}
+
+async fn connection<S>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    stack: S,
+    calls: Calls,
+    watcher: Watcher,
+) where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
@@ -99,7 +152,7 @@ where
         request.extensions_mut().insert(peer);
         request
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(calls)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(stack));
     if let Err(error) = watcher.watch(connection).await {

@@ -1,17 +1,16 @@
-//! Logs to stderr, written by a thread of their own so that a full pipe never blocks a call.
+//! Logs to stderr, human or JSON, that never block a call.
+
+mod writer;
 
 use std::{
     io::{self, IsTerminal},
     time::Duration,
 };
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
-
-/// How many lines wait for the writer at most; more are lost and counted.
-const BUFFERED_LINES: usize = 8192;
+use writer::Lines;
 
 /// How often it is looked whether lines were lost.
 const LOSS_REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -40,21 +39,15 @@ pub struct Options {
 /// Writes what is left when it is dropped.
 #[derive(Debug)]
 pub struct Logs {
-    lost: ErrorCounter,
-    _writer: WorkerGuard,
+    lines: Lines,
 }
 
 impl Logs {
     /// Logs from now on. A second call in a process changes nothing.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        let (writer, guard) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(BUFFERED_LINES)
-            .finish(io::stderr());
         let logs = Self {
-            lost: writer.error_counter(),
-            _writer: guard,
+            lines: Lines::to(io::stderr()),
         };
         let is_terminal = io::stderr().is_terminal();
         let is_human = match options.format {
@@ -62,7 +55,7 @@ impl Logs {
             Format::Human => true,
             Format::Json => false,
         };
-        let lines = fmt::layer().with_writer(writer);
+        let lines = fmt::layer().with_writer(logs.lines.clone());
         let lines = if is_human {
             lines.with_ansi(is_terminal).boxed()
         } else {
@@ -77,8 +70,8 @@ impl Logs {
 
     /// How many lines were lost so far.
     #[must_use]
-    pub fn lost(&self) -> usize {
-        self.lost.dropped_lines()
+    pub fn lost(&self) -> u64 {
+        self.lines.lost()
     }
 
     /// Says now and then how many lines were lost. A report that is lost itself is one more to
@@ -91,12 +84,18 @@ impl Logs {
         }
     }
 
-    fn report_loss(&self, reported: &mut usize) {
+    fn report_loss(&self, reported: &mut u64) {
         let lost = self.lost();
         if lost > *reported {
             tracing::warn!(lost, "log lines were lost, since nobody read them");
             *reported = lost;
         }
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.lines.finish();
     }
 }
 

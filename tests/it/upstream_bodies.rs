@@ -245,7 +245,7 @@ async fn broken_packing_is_malformed() {
             broken,
         ),
         ("without zlib's frame", "deflate", raw_deflate, broken),
-        ("nothing", "gzip", vec![], "empty body"),
+        ("nothing", "gzip", vec![], broken),
         ("brotli", "br", vec![0x0b, 0x02, 0x80], unknown),
         ("zstd", "zstd", b"\x28\xb5\x2f\xfd".to_vec(), unknown),
         ("invented", "rot13", SMALLEST.into(), unknown),

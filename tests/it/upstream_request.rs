@@ -45,7 +45,7 @@ fn headers(request: &Request) -> BTreeMap<&str, &str> {
 fn expected_headers<'a>(host: &'a str, user: [&'a str; 2]) -> BTreeMap<&'a str, &'a str> {
     BTreeMap::from([
         ("accept", "application/json"),
-        ("accept-encoding", "gzip,deflate"),
+        ("accept-encoding", "gzip, deflate"),
         ("host", host),
         (
             "user-agent",

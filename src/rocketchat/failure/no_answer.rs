@@ -20,8 +20,10 @@ pub(in crate::rocketchat) fn no_answer(error: &reqwest::Error) -> Error {
         }
     } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
         Unavailable::NotHttp
-    } else {
+    } else if is_closed(error) {
         Unavailable::ConnectionClosed
+    } else {
+        Unavailable::NotConnected
     };
     Error::UpstreamUnavailable {
         cause,
@@ -37,8 +39,25 @@ pub(in crate::rocketchat) fn cut_off() -> Error {
     }
 }
 
+/// Whether the connection was closed, or found closed, under the request.
+fn is_closed(error: &reqwest::Error) -> bool {
+    let by_http = find::<hyper::Error>(error).is_some_and(|error| {
+        error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+    });
+    let by_network = find::<io::Error>(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::UnexpectedEof
+        )
+    });
+    by_http || by_network
+}
+
 /// The first error of type `T` in the chain of causes.
-pub(in crate::rocketchat) fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(found) = cause.downcast_ref() {

@@ -19,6 +19,9 @@ use crate::{
     server::{Request, Response},
 };
 
+/// The path of a watch of health.
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+
 /// Observes every RPC.
 #[derive(Clone, Copy, Debug)]
 pub struct Observe;
@@ -147,8 +150,11 @@ impl Drop for Call {
                 )
             };
         }
-        // Answers from memory, health checks and reflection would drown the rest.
-        if self.code == Code::Ok && upstream.attempts == 0 {
+        // Answers from memory, reflection and probes would drown the rest. A watch of health has no
+        // other end than its caller's leaving.
+        let is_watch = self.code == Code::Cancelled && self.uri.path() == HEALTH_WATCH;
+        let is_routine = upstream.attempts == 0 && (self.code == Code::Ok || is_watch);
+        if is_routine {
             access_line!(DEBUG);
         } else {
             access_line!(INFO);
