@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check_config;
+mod client;
 mod demo;
 mod get_info;
 mod health;
@@ -27,7 +28,7 @@ const VERSION: &str = concat!(
 );
 
 /// A gRPC facade for Rocket.Chat's video conferences
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "videoconf-facade",
     version = VERSION,
@@ -45,7 +46,7 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve the facade before a Rocket.Chat
     #[command(
@@ -110,10 +111,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags, problems),
         Command::CheckConfig(flags) => check_config::run(&flags, problems),
-        _ if !problems.is_empty() => refuse(&problems),
-        Command::Demo(flags) => demo::run(&flags),
-        Command::GetInfo(flags) => get_info::run(&flags),
-        Command::Health(flags) => health::run(&flags),
+        Command::Demo(flags) => demo::run(&flags, problems),
+        Command::GetInfo(flags) => get_info::run(&flags, problems),
+        Command::Health(flags) => health::run(&flags, problems),
     }
 }
 
@@ -134,7 +134,12 @@ fn fail(problem: impl std::fmt::Display) -> ExitCode {
 /// Runs a command's future on the program's runtime.
 fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(command),
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            // A look-up of a name can't be stopped, and nobody waits for it any more.
+            runtime.shutdown_background();
+            exit
+        }
         Err(error) => fail(format_args!("no runtime: {error}")),
     }
 }

@@ -11,15 +11,14 @@ use crate::{
     rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
     telemetry::logs,
 };
-pub use problem::Problem;
-pub(crate) use problem::Problems;
+pub use problem::{Problem, Problems};
 
 /// No time limit is longer: what is meant by more is a typing error.
 const MAX_TIME: Duration = Duration::from_hours(24);
 
 /// The flags of `serve` and `check-config`, as they were given. Nothing is checked yet, so that all
 /// problems can be told at once.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Flags {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, env = "VIDEOCONF_LISTEN", value_name = "ADDR:PORT")]
@@ -43,7 +42,7 @@ pub struct Flags {
 }
 
 /// The flags that `demo` has too.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct CommonFlags {
     /// How long connecting to Rocket.Chat may take: name, TCP and TLS together
     #[arg(long, env = "VIDEOCONF_CONNECT_TIMEOUT", value_name = "TIME")]
@@ -111,9 +110,8 @@ impl Flags {
     /// Checks everything.
     ///
     /// # Errors
-    /// Every problem there is.
-    pub fn check(&self) -> Result<Config, Vec<Problem>> {
-        let mut problems = Problems::default();
+    /// Every problem there is, those that were known before first.
+    pub fn check(&self, mut problems: Problems) -> Result<Config, Vec<Problem>> {
         let url = match &self.upstream_url {
             Some(url) => problems.check_secret("--upstream-url", url, BaseUrl::parse),
             None => problems.missing("--upstream-url", "say where Rocket.Chat is"),
@@ -136,9 +134,13 @@ impl CommonFlags {
     /// Checks everything for a given upstream and a given address to listen on.
     ///
     /// # Errors
-    /// Every problem there is.
-    pub fn check_with(&self, listen: &str, upstream_url: &str) -> Result<Config, Vec<Problem>> {
-        let mut problems = Problems::default();
+    /// Every problem there is, those that were known before first.
+    pub fn check_with(
+        &self,
+        mut problems: Problems,
+        listen: &str,
+        upstream_url: &str,
+    ) -> Result<Config, Vec<Problem>> {
         let listen = problems.check("--listen", listen, address);
         let url = problems.check("--upstream-url", upstream_url, BaseUrl::parse);
         self.check(problems, listen, url, None, None)
@@ -185,8 +187,11 @@ impl CommonFlags {
                 },
             })
         };
-        // A value is missing where, and only where, a problem was noted.
-        config().ok_or_else(|| problems.into_vec())
+        match config() {
+            // A value that may be absent is absent after a problem, too.
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems.into_vec()),
+        }
     }
 }
 

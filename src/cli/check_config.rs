@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use super::refuse;
 use crate::{
     app,
-    config::{Config, Flags, Problem},
+    config::{Config, Flags, Problem, Problems},
     source::ConferenceSource,
 };
 
-pub(super) fn run(flags: &Flags, problems: Vec<Problem>) -> ExitCode {
+pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
         Ok(_) => {
             println!("the configuration is good");
@@ -19,22 +19,18 @@ pub(super) fn run(flags: &Flags, problems: Vec<Problem>) -> ExitCode {
     }
 }
 
-/// The configuration and the source that it makes, or every problem: those of the arguments in
-/// `problems` first.
+/// The configuration and the source that it makes, or every problem, those of the arguments first.
 pub(super) fn check(
     flags: &Flags,
-    mut problems: Vec<Problem>,
+    problems: Problems,
 ) -> Result<(Config, impl ConferenceSource + use<>), Vec<Problem>> {
-    let config = match flags.check() {
-        Ok(config) if problems.is_empty() => config,
-        Ok(_) => return Err(problems),
-        Err(more) => {
-            problems.extend(more);
-            return Err(problems);
-        }
-    };
+    let config = flags.check(problems)?;
     match app::source(&config) {
         Ok(source) => Ok((config, source)),
-        Err(problem) => Err(vec![Problem::new(format!("upstream: {problem}"))]),
+        Err(problem) => {
+            let mut problems = Problems::default();
+            problems.note(format!("--upstream-url: {problem}"));
+            Err(problems.into_vec())
+        }
     }
 }

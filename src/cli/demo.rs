@@ -7,17 +7,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    block_on, fail,
+    block_on,
+    client::endpoint,
+    fail,
     get_info::{self, Call},
     refuse,
-    serve::{run_facade, shutdown_signal},
+    serve::run_facade,
 };
 use crate::{
     app,
-    config::{CommonFlags, DEFAULT_LISTEN, Problem},
+    config::{CommonFlags, DEFAULT_LISTEN, Problems},
     credentials::{AuthToken, Credentials, UserId},
     proto::{SERVICE_NAME, v1::GetInfoRequest},
-    rocketchat::sandbox::{self, CALLS, Sandbox, USERS},
+    rocketchat::sandbox::{self, CALLS, Sandbox, USERS, Version},
 };
 
 /// For the one call of the demo.
@@ -26,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Any free port.
 const FREE_PORT: &str = "127.0.0.1:0";
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Flags {
     /// Leave after the one call
     #[arg(long)]
@@ -45,19 +47,14 @@ pub(super) struct Flags {
     common: CommonFlags,
 }
 
-pub(super) fn run(flags: &Flags) -> ExitCode {
-    block_on(demo(flags))
+pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
+    block_on(demo(flags, problems))
 }
 
-async fn demo(flags: &Flags) -> ExitCode {
-    let Ok(version) = flags.sandbox_version.parse() else {
-        return refuse(&[Problem::new(format!(
-            "--sandbox-version {:?}: is not one of 7.0, 8.8, 8.9",
-            flags.sandbox_version
-        ))]);
-    };
+async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
+    let version = problems.check("--sandbox-version", &flags.sandbox_version, version);
     let options = sandbox::Options {
-        version,
+        version: version.unwrap_or_default(),
         ..sandbox::Options::default()
     };
     let sandbox = match Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), options).await {
@@ -70,7 +67,7 @@ async fn demo(flags: &Flags) -> ExitCode {
         None if flags.once => FREE_PORT,
         None => DEFAULT_LISTEN,
     };
-    let config = match flags.common.check_with(listen, &sandbox.url()) {
+    let config = match flags.common.check_with(problems, listen, &sandbox.url()) {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
@@ -86,28 +83,18 @@ async fn demo(flags: &Flags) -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
     };
-    let signal = match shutdown_signal() {
-        Ok(signal) => signal,
-        Err(error) => return fail(format_args!("can't wait for signals: {error}")),
-    };
-    let done = CancellationToken::new();
-    let shutdown = async {
-        tokio::select! {
-            () = signal => {}
-            () = done.cancelled() => {}
-        }
-    };
     let address = listener.local_addr().unwrap_or(config.listen).to_string();
-    let facade = run_facade(listener, source, &config, shutdown);
+
+    let end = CancellationToken::new();
     let show = async {
-        let exit = show_call(&address, &sandbox, flags.once).await;
+        let shown = show_call(&address, &sandbox, flags.once).await;
         if flags.once {
-            done.cancel();
+            end.cancel();
         }
-        exit
+        shown
     };
-    let ((), exit) = tokio::join!(facade, show);
-    exit
+    let (served, shown) = tokio::join!(run_facade(listener, source, &config, &end), show);
+    if flags.once { shown } else { served }
 }
 
 /// Makes a call; the conference goes to stdout, everything else to stderr.
@@ -132,7 +119,7 @@ async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
         eprintln!();
     }
     let (Ok(server), Ok(user_id), Ok(auth_token)) = (
-        get_info::endpoint(address),
+        endpoint(address),
         UserId::new(HeaderValue::from_static(user.id)),
         AuthToken::new(HeaderValue::from_static(user.token)),
     ) else {
@@ -153,4 +140,9 @@ async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
     .send()
     .await;
     get_info::show(&answer)
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    text.parse()
+        .map_err(|_| "is not one of 7.0, 8.8, 8.9".to_owned())
 }

@@ -5,11 +5,14 @@ use std::{env, fs, process::ExitCode, time::Duration};
 use http::HeaderValue;
 use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
 
-use super::{block_on, fail, json, refuse};
+use super::{
+    block_on,
+    client::{endpoint, summary, timed_out},
+    fail, json, refuse,
+};
 use crate::{
     config::{DEFAULT_LISTEN, Problem, Problems, time},
     credentials::{AUTH_TOKEN, AuthToken, Credentials, USER_ID, UserId},
-    error::status::code_name,
     proto::v1::{
         GetInfoRequest, GetInfoResponse,
         video_conference_service_client::VideoConferenceServiceClient,
@@ -19,7 +22,7 @@ use crate::{
 /// The exit status of a failed call is this plus its code, as in grpcurl.
 const EXIT_CODE_OFFSET: i32 = 64;
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Flags {
     /// The conference's id
     #[arg(value_name = "CALL_ID")]
@@ -56,8 +59,8 @@ pub(super) struct Call {
     pub(super) credentials: Credentials,
 }
 
-pub(super) fn run(flags: &Flags) -> ExitCode {
-    match flags.check() {
+pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
+    match flags.check(problems) {
         Ok(call) => block_on(async { show(&call.send().await) }),
         Err(problems) => refuse(&problems),
     }
@@ -72,9 +75,10 @@ pub(super) fn show(answer: &Result<GetInfoResponse, Status>) -> ExitCode {
         }
         Ok(Err(problem)) => fail(format_args!("the answer can't be shown: {problem}")),
         Err(status) => {
-            eprintln!("{}: {}", code_name(status.code()), status.message());
-            if let Ok(details) = json::details(status.details()) {
-                eprintln!("{details}");
+            eprintln!("{}", summary(status));
+            match json::details(status.details()) {
+                Ok(details) if !status.details().is_empty() => eprintln!("{details}"),
+                _ => {}
             }
             ExitCode::from(u8::try_from(EXIT_CODE_OFFSET + status.code() as i32).unwrap_or(1))
         }
@@ -105,12 +109,12 @@ impl Call {
             .get_info(request)
             .await
             .map(tonic::Response::into_inner)
+            .map_err(timed_out)
     }
 }
 
 impl Flags {
-    fn check(&self) -> Result<Call, Vec<Problem>> {
-        let mut problems = Problems::default();
+    fn check(&self, mut problems: Problems) -> Result<Call, Vec<Problem>> {
         let server = problems.check("--server", &self.server, endpoint);
         let timeout = problems.check("--timeout", &self.timeout, time);
         let max_age = match &self.max_age {
@@ -135,14 +139,11 @@ impl Flags {
                 },
             })
         };
-        call().ok_or_else(|| problems.into_vec())
+        match call() {
+            Some(call) if problems.is_empty() => Ok(call),
+            _ => Err(problems.into_vec()),
+        }
     }
-}
-
-/// The endpoint of a server named by address or by host name.
-pub(super) fn endpoint(server: &str) -> Result<Endpoint, String> {
-    Endpoint::from_shared(format!("http://{server}"))
-        .map_err(|_| "is not a host with a port, like 127.0.0.1:50051".to_owned())
 }
 
 fn max_age(text: &str) -> Result<prost_types::Duration, String> {

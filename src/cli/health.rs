@@ -7,13 +7,14 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{block_on, fail, get_info::endpoint, refuse};
-use crate::{
-    config::{DEFAULT_LISTEN, Problem, Problems, time},
-    error::status::code_name,
+use super::{
+    block_on,
+    client::{endpoint, summary, timed_out},
+    fail, refuse,
 };
+use crate::config::{DEFAULT_LISTEN, Problem, Problems, time};
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Flags {
     /// Where the facade listens
     #[arg(long, env = "VIDEOCONF_SERVER", value_name = "ADDR:PORT")]
@@ -35,8 +36,8 @@ pub(super) struct Flags {
     service: String,
 }
 
-pub(super) fn run(flags: &Flags) -> ExitCode {
-    match flags.check() {
+pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
+    match flags.check(problems) {
         Ok((server, timeout)) => block_on(probe(server, timeout, flags.service.clone())),
         Err(problems) => refuse(&problems),
     }
@@ -54,19 +55,17 @@ async fn probe(server: Endpoint, timeout: Duration, service: String) -> ExitCode
             ExitCode::SUCCESS
         }
         Ok(status) => fail(status.as_str_name()),
-        Err(status) => fail(format_args!(
-            "{}: {}",
-            code_name(status.code()),
-            status.message()
-        )),
+        Err(status) => fail(summary(&timed_out(status))),
     }
 }
 
 impl Flags {
-    fn check(&self) -> Result<(Endpoint, Duration), Vec<Problem>> {
-        let mut problems = Problems::default();
+    fn check(&self, mut problems: Problems) -> Result<(Endpoint, Duration), Vec<Problem>> {
         let server = problems.check("--server", &self.server, endpoint);
         let timeout = problems.check("--timeout", &self.timeout, time);
-        server.zip(timeout).ok_or_else(|| problems.into_vec())
+        match server.zip(timeout) {
+            Some(probe) if problems.is_empty() => Ok(probe),
+            _ => Err(problems.into_vec()),
+        }
     }
 }

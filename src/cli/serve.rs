@@ -1,21 +1,28 @@
 //! `serve`: the facade before a Rocket.Chat.
 
-use std::{future::Future, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{VERSION, block_on, check_config::check, fail, refuse};
 use crate::{
     app,
-    config::{Config, Flags, Problem},
+    config::{Config, Flags, Problems},
     source::ConferenceSource,
     telemetry::logs::Logs,
 };
 
-pub(super) fn run(flags: &Flags, problems: Vec<Problem>) -> ExitCode {
+/// The signals that ask for the end.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
         Ok((config, source)) => block_on(serve(config, source)),
         Err(problems) => refuse(&problems),
@@ -23,50 +30,54 @@ pub(super) fn run(flags: &Flags, problems: Vec<Problem>) -> ExitCode {
 }
 
 async fn serve(config: Config, source: impl ConferenceSource) -> ExitCode {
-    let listener = match TcpListener::bind(config.listen).await {
-        Ok(listener) => listener,
-        Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
-    };
-    let shutdown = match shutdown_signal() {
-        Ok(shutdown) => shutdown,
-        Err(error) => return fail(format_args!("can't wait for signals: {error}")),
-    };
-    run_facade(listener, source, &config, shutdown).await;
-    ExitCode::SUCCESS
+    match TcpListener::bind(config.listen).await {
+        Ok(listener) => run_facade(listener, source, &config, &CancellationToken::new()).await,
+        Err(error) => fail(format_args!("can't listen on {}: {error}", config.listen)),
+    }
 }
 
-/// Serves until `shutdown`, with logs from the first line to the last.
+/// Serves until a signal or `end`, with logs from the first line to the last. A second signal ends
+/// it at once.
 pub(super) async fn run_facade(
     listener: TcpListener,
     source: impl ConferenceSource,
     config: &Config,
-    shutdown: impl Future<Output = ()>,
-) {
+    end: &CancellationToken,
+) -> ExitCode {
+    let mut signals = match EndSignals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format_args!("can't wait for signals: {error}")),
+    };
     let logs = Logs::start(config.logs.clone());
     let listen = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%listen, version = VERSION, "serving");
-    tokio::select! {
-        () = app::serve(listener, source, config, shutdown) => {}
-        () = logs.report_losses() => {}
-    }
+
+    let second_signal = async {
+        signals.next().await;
+        end.cancel();
+        signals.next().await;
+    };
+    let exit = tokio::select! {
+        () = app::serve(listener, source, config, end.cancelled()) => ExitCode::SUCCESS,
+        () = second_signal => ExitCode::FAILURE,
+        () = logs.report_losses() => ExitCode::FAILURE,
+    };
     tracing::info!(lost_log_lines = logs.lost(), "ended");
+    exit
 }
 
-/// Ready at SIGTERM or SIGINT. A second one ends the process at once.
-pub(super) fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut either = async move || {
+impl EndSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    };
-    Ok(async move {
-        either().await;
-        tokio::spawn(async move {
-            either().await;
-            std::process::exit(1);
-        });
-    })
+    }
 }

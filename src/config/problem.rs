@@ -8,15 +8,7 @@ pub struct Problem(String);
 
 /// The problems found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
-
-impl Problem {
-    /// A problem in whole words.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
+pub struct Problems(Vec<Problem>);
 
 impl Problems {
     /// The value of `flag`, or a note on what is wrong with it.
@@ -39,9 +31,21 @@ impl Problems {
         self.noted(parse(text).map_err(|problem| format!("{flag}: {problem}")))
     }
 
-    /// Notes that a required flag isn't there.
+    /// Notes that a required flag isn't there, unless it is there without its value.
     pub(crate) fn missing<T>(&mut self, flag: &str, what_to_do: &str) -> Option<T> {
+        if self.0.iter().any(|problem| problem.0.contains(flag)) {
+            return None;
+        }
         self.noted(Err(format!("{flag} is missing: {what_to_do}")))
+    }
+
+    /// Notes a problem in whole words.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.0.push(Problem(text.into()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
@@ -49,7 +53,7 @@ impl Problems {
     }
 
     fn noted<T>(&mut self, result: Result<T, String>) -> Option<T> {
-        result.map_err(|text| self.0.push(Problem::new(text))).ok()
+        result.map_err(|text| self.note(text)).ok()
     }
 }
 

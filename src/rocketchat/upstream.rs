@@ -2,6 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Url};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 /// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
 /// reader of queries understands.
@@ -87,8 +91,16 @@ impl TrustAnchors {
     /// # Errors
     /// What is wrong with them, in words for an operator.
     pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
-        let certificates = Certificate::from_pem_bundle(pem)
-            .map_err(|_| "is not a certificate in PEM".to_owned())?;
+        let unreadable = || "is not a certificate in PEM".to_owned();
+        let mut certificates = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| unreadable())?;
+            // The client would refuse it, but late and without a name.
+            RootCertStore::empty()
+                .add(certificate.clone())
+                .map_err(|error| format!("has a certificate that is none: {error}"))?;
+            certificates.push(Certificate::from_der(&certificate).map_err(|_| unreadable())?);
+        }
         if certificates.is_empty() {
             return Err("has no certificate in PEM".to_owned());
         }

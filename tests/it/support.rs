@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 use videoconf_facade::{
     app,
-    config::{Config, Flags},
+    config::{Config, Flags, Problems},
     proto::v1::{
         GetInfoRequest, GetInfoResponse,
         video_conference_service_client::VideoConferenceServiceClient,
@@ -51,7 +51,7 @@ struct Arguments {
 pub fn config(flags: &[&str]) -> Config {
     let arguments = ["serve"].iter().chain(flags);
     let arguments = Arguments::try_parse_from(arguments).expect("flags that exist");
-    match arguments.flags.check() {
+    match arguments.flags.check(Problems::default()) {
         Ok(config) => config,
         Err(problems) => panic!("{problems:?}"),
     }
