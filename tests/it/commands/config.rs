@@ -1,0 +1,374 @@
+//! What the commands refuse, and that they tell all of it.
+
+use std::fs;
+
+use super::{PREFIX, run_with, taken};
+use crate::support::process::{Process, command, run};
+
+#[tokio::test]
+async fn a_port_in_use_is_one_line() {
+    let (_listener, address) = taken();
+    let serve = [
+        "serve",
+        "--upstream-url",
+        "http://unused",
+        "--listen",
+        &address,
+    ];
+    for arguments in [&serve[..], &["demo", "--once", "--listen", &address]] {
+        let ended = run(arguments).await;
+        assert_eq!(ended.status, Some(1), "{arguments:?}");
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        let start = format!("{PREFIX}can't listen on {address}: ");
+        assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+}
+
+/// Arguments and variables, and how the line of every problem begins, in any order.
+struct Wrong {
+    arguments: &'static [&'static str],
+    variables: &'static [(&'static str, &'static str)],
+    problems: &'static [&'static str],
+}
+
+const WRONG: &[Wrong] = &[
+    Wrong {
+        arguments: &[],
+        variables: &[],
+        problems: &["--upstream-url is missing"],
+    },
+    Wrong {
+        arguments: &[
+            "--unknown",
+            "--also-unknown",
+            "value",
+            "--unknown-too=value",
+            "stray",
+            "--listen",
+            "localhost",
+            "--listen",
+            "127.0.0.1:1",
+            "--upstream-url",
+            "chat.example.org",
+            "--upstream-ca",
+            "no/such/file",
+            "--upstream-proxy",
+            "socks5://proxy",
+            "--connect-timeout",
+            "0s",
+            "--request-timeout",
+            "10",
+            "--drain-timeout",
+            "2d",
+            "--max-body-bytes",
+            "0",
+            "--max-call-id-bytes",
+            "many",
+            "--max-request-id-bytes=-1",
+            "--log-format",
+            "xml",
+            "--log-filter",
+            "access=loud",
+        ],
+        variables: &[],
+        problems: &[
+            "unexpected argument '--unknown'",
+            "unexpected argument '--also-unknown'",
+            "unexpected argument '--unknown-too'",
+            "unexpected argument 'stray'",
+            "the argument '--listen <ADDR:PORT>' cannot be used multiple times",
+            "--listen \"localhost\"",
+            "--upstream-url: ",
+            "--upstream-ca \"no/such/file\": can't be read",
+            "--upstream-proxy: ",
+            "--connect-timeout \"0s\"",
+            "--request-timeout \"10\"",
+            "--drain-timeout \"2d\"",
+            "--max-body-bytes \"0\"",
+            "--max-call-id-bytes \"many\"",
+            "--max-request-id-bytes \"-1\"",
+            "--log-format \"xml\"",
+            "--log-filter \"access=loud\"",
+        ],
+    },
+    // Without a value, between others and at the end.
+    Wrong {
+        arguments: &[
+            "--upstream-url",
+            "http://chat",
+            "--request-timeout",
+            "--max-body-bytes",
+            "0",
+            "--log-format",
+        ],
+        variables: &[],
+        problems: &[
+            "a value is required for '--request-timeout <TIME>'",
+            "--max-body-bytes \"0\"",
+            "a value is required for '--log-format <FORMAT>'",
+        ],
+    },
+    // Short flags, of which there are none, alone and in one word.
+    Wrong {
+        arguments: &[
+            "-v",
+            "-xyz",
+            "--upstream-url",
+            "http://chat",
+            "--listen",
+            "nowhere",
+        ],
+        variables: &[],
+        problems: &[
+            "unexpected argument '-v'",
+            "unexpected argument '-x",
+            "--listen \"nowhere\"",
+        ],
+    },
+    // A stray word that is also the value of a flag.
+    Wrong {
+        arguments: &[
+            "json",
+            "--log-format",
+            "json",
+            "--upstream-url",
+            "http://chat",
+        ],
+        variables: &[],
+        problems: &["unexpected argument 'json'"],
+    },
+    // A value that looks like a flag.
+    Wrong {
+        arguments: &[
+            "--upstream-url",
+            "http://chat",
+            "--drain-timeout",
+            "-10s",
+            "--listen",
+            "no",
+        ],
+        variables: &[],
+        problems: &[
+            "unexpected argument '-1",
+            "a value is required for '--drain-timeout <TIME>'",
+            "--listen \"no\"",
+        ],
+    },
+    Wrong {
+        arguments: &[
+            "--log-format",
+            "json",
+            "--drain-timeout",
+            "never",
+            "--unknown",
+        ],
+        variables: &[
+            ("VIDEOCONF_LISTEN", "nowhere"),
+            ("VIDEOCONF_UPSTREAM_URL", "ftp://chat"),
+            ("VIDEOCONF_DRAIN_TIMEOUT", "1s"),
+            ("VIDEOCONF_CONNECT_TIMEOUT", "soon"),
+            ("VIDEOCONF_LOG_FORMAT", "xml"),
+            ("RUST_LOG", "access=loud"),
+        ],
+        problems: &[
+            "unexpected argument '--unknown'",
+            "--listen \"nowhere\"",
+            "--upstream-url: ",
+            "--drain-timeout \"never\"",
+            "--connect-timeout \"soon\"",
+            "--log-filter \"access=loud\"",
+        ],
+    },
+];
+
+#[tokio::test]
+async fn every_problem_is_listed_in_one_run() {
+    for Wrong {
+        arguments,
+        variables,
+        problems,
+    } in WRONG
+    {
+        let mut outcomes = Vec::new();
+        for command in ["check-config", "serve"] {
+            let arguments = [&[command], *arguments].concat();
+            let ended = run_with(&arguments, variables).await;
+            let case = format!("{arguments:?} {variables:?}:\n{}", ended.stderr);
+            assert_eq!(ended.status, Some(64), "{case}");
+            assert_eq!(ended.stdout, "", "{case}");
+            let lines: Vec<_> = ended
+                .stderr
+                .lines()
+                .map(|line| line.strip_prefix(PREFIX))
+                .collect();
+            for problem in *problems {
+                let is_it = |line: &&str| line.starts_with(problem);
+                let times = lines.iter().copied().flatten().filter(is_it).count();
+                assert_eq!(times, 1, "{problem} in {case}");
+            }
+            assert_eq!(lines.len(), problems.len(), "{case}");
+            outcomes.push(ended);
+        }
+        assert_eq!(outcomes[0], outcomes[1], "both commands say the same");
+    }
+}
+
+#[tokio::test]
+async fn a_single_problem_is_enough() {
+    for flag in [
+        "--listen=localhost",
+        "--upstream-ca=no/such/file",
+        "--upstream-proxy=socks5://proxy",
+        "--connect-timeout=0s",
+        "--request-timeout=10",
+        "--drain-timeout=2d",
+        "--max-body-bytes=0",
+        "--max-call-id-bytes=-1",
+        "--max-request-id-bytes=many",
+        "--log-format=xml",
+        "--log-filter=access=loud",
+    ] {
+        let ended = run(&["check-config", "--upstream-url", "http://chat", flag]).await;
+        let name = flag.split('=').next().expect("a name");
+        assert_eq!(ended.status, Some(64), "{flag}: {}", ended.stderr);
+        let start = format!("{PREFIX}{name}");
+        assert!(ended.stderr.starts_with(&start), "{flag}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{flag}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_hold_no_certificate_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pem = |content: &str| {
+        format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n")
+    };
+    for content in [String::new(), "not PEM".to_owned(), pem("!"), pem("AAAA")] {
+        let path = folder.path().join("ca.pem");
+        fs::write(&path, &content).expect("a file");
+        let path = path.to_str().expect("text");
+        let arguments = ["--upstream-url", "https://chat", "--upstream-ca", path];
+        let ended = run(&[&["check-config"], &arguments[..]].concat()).await;
+        assert_eq!(ended.status, Some(64), "{content:?}");
+        assert_eq!(
+            ended.stderr.lines().count(),
+            1,
+            "{content:?}: {}",
+            ended.stderr
+        );
+        let start = format!("{PREFIX}--upstream-ca ");
+        assert!(
+            ended.stderr.starts_with(&start),
+            "{content:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+/// Bytes that are no text are a problem like any other, and named.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn variables_that_are_no_text_are_listed_with_the_rest() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let mut command = command(&["check-config", "--upstream-url", "chat"]);
+    command.env("VIDEOCONF_LISTEN", OsStr::from_bytes(b"\xff"));
+    let ended = Process::spawn(&mut command).ended().await;
+    assert_eq!(ended.status, Some(64));
+    for flag in ["--listen", "--upstream-url"] {
+        assert!(ended.stderr.contains(flag), "{flag}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_bound_by_a_check_or_before_it() {
+    let (_listener, address) = taken();
+    let listen = ["--listen", &address, "--upstream-url"];
+    let good = [&["check-config"], &listen[..], &["http://unused"]].concat();
+    let good = run(&good).await;
+    assert_eq!((good.status, &*good.stderr), (Some(0), ""));
+    assert_eq!(good.stdout, "the configuration is good\n");
+    let wrong = [&["serve"], &listen[..], &["unused"]].concat();
+    let wrong = run(&wrong).await;
+    // 1 would be that of the port.
+    assert_eq!(wrong.status, Some(64), "{}", wrong.stderr);
+}
+
+#[tokio::test]
+async fn a_flag_wins_over_its_variable_and_that_over_the_default() {
+    let variable = "VIDEOCONF_MAX_BODY_BYTES";
+    for (variables, flags, problem) in [
+        (&[][..], &[][..], None),
+        (&[(variable, "7")], &[], None),
+        (&[(variable, "x")], &[], Some("\"x\"")),
+        (&[(variable, "x")], &["--max-body-bytes", "7"], None),
+        (
+            &[(variable, "7")],
+            &["--max-body-bytes", "y"],
+            Some("\"y\""),
+        ),
+        (
+            &[(variable, "x")],
+            &["--max-body-bytes", "y"],
+            Some("\"y\""),
+        ),
+        (&[(variable, "")], &[], None),
+    ] {
+        let arguments = [&["check-config", "--upstream-url", "http://chat"], flags].concat();
+        let ended = run_with(&arguments, variables).await;
+        let case = format!("{variables:?} {flags:?}: {}", ended.stderr);
+        let expected = problem.map_or(String::new(), |value| {
+            format!("{PREFIX}--max-body-bytes {value}: ")
+        });
+        assert!(ended.stderr.starts_with(&expected), "{case}");
+        assert_eq!(
+            ended.stderr.lines().count(),
+            usize::from(problem.is_some()),
+            "{case}"
+        );
+        assert_eq!(ended.status, Some(problem.map_or(0, |_| 64)), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn passwords_in_urls_are_not_printed() {
+    for (arguments, variables) in [
+        (vec!["--upstream-url", "http://user:hunter2@chat"], vec![]),
+        (vec!["--upstream-url=http://user:hunter2@chat:port"], vec![]),
+        (
+            vec![],
+            vec![("VIDEOCONF_UPSTREAM_URL", "http://user:hunter2@chat")],
+        ),
+        (
+            vec!["--upstream-proxy", "http://user:hunter2@proxy:port"],
+            vec![],
+        ),
+        (vec!["--upstream-proxy=socks5://user:hunter2@proxy"], vec![]),
+        (
+            vec![],
+            vec![("VIDEOCONF_UPSTREAM_PROXY", "ftp://user:hunter2@proxy")],
+        ),
+        (vec!["--upstream-prox=http://user:hunter2@proxy"], vec![]),
+        (vec!["--upstream-prox", "http://user:hunter2@proxy"], vec![]),
+        (
+            vec![
+                "--upstream-proxy",
+                "http://user:hunter2@a",
+                "--upstream-proxy=http://user:hunter2@b",
+            ],
+            vec![],
+        ),
+    ] {
+        let all = [&["check-config"], &arguments[..]].concat();
+        let ended = run_with(&all, &variables).await;
+        let case = format!("{arguments:?} {variables:?}: {}", ended.stderr);
+        assert_eq!(ended.status, Some(64), "{case}");
+        assert!(!ended.stderr.contains("hunter2"), "{case}");
+    }
+    for command in ["serve", "check-config"] {
+        let url = ("VIDEOCONF_UPSTREAM_PROXY", "http://user:hunter2@proxy");
+        let ended = run_with(&[command, "--help"], &[url]).await;
+        assert!(!ended.stdout.contains("hunter2"), "{}", ended.stdout);
+    }
+}
