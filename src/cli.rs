@@ -9,7 +9,12 @@ mod health;
 mod json;
 mod serve;
 
-use std::{ffi::OsString, future::Future, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -120,15 +125,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Lists all of `problems` on stderr.
 fn refuse(problems: &[Problem]) -> ExitCode {
     for problem in problems {
-        eprintln!("videoconf-facade: {problem}");
+        say(format_args!("videoconf-facade: {problem}"));
     }
     ExitCode::from(EXIT_USAGE)
 }
 
 /// One line on stderr for what went wrong after the configuration was found good.
-fn fail(problem: impl std::fmt::Display) -> ExitCode {
-    eprintln!("videoconf-facade: {problem}");
+fn fail(problem: impl fmt::Display) -> ExitCode {
+    say(format_args!("videoconf-facade: {problem}"));
     ExitCode::FAILURE
+}
+
+/// Prints a result on stdout, which somebody may have closed.
+fn print(result: impl fmt::Display) -> ExitCode {
+    match writeln!(io::stdout(), "{result}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(format_args!("can't print: {error}")),
+    }
+}
+
+/// A line for people on stderr. If nobody reads it, so be it.
+fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Runs a command's future on the program's runtime.

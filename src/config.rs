@@ -187,11 +187,7 @@ impl CommonFlags {
                 },
             })
         };
-        match config() {
-            // A value that may be absent is absent after a problem, too.
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(problems.into_vec()),
-        }
+        problems.result(config())
     }
 }
 

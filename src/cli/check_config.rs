@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::refuse;
+use super::{print, refuse};
 use crate::{
     app,
     config::{Config, Flags, Problem, Problems},
@@ -11,10 +11,7 @@ use crate::{
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
-        Ok(_) => {
-            println!("the configuration is good");
-            ExitCode::SUCCESS
-        }
+        Ok(_) => print("the configuration is good"),
         Err(problems) => refuse(&problems),
     }
 }

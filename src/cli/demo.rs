@@ -11,7 +11,7 @@ use super::{
     client::endpoint,
     fail,
     get_info::{self, Call},
-    refuse,
+    refuse, say,
     serve::run_facade,
 };
 use crate::{
@@ -100,23 +100,10 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
 /// Makes a call; the conference goes to stdout, everything else to stderr.
 async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
     let (user, call) = (&USERS[0], &CALLS[0]);
-    eprintln!("Rocket.Chat's stand-in: {}", sandbox.url());
-    eprintln!("The facade:             {address}\n");
+    say(format_args!("Rocket.Chat's stand-in: {}", sandbox.url()));
+    say(format_args!("The facade:             {address}\n"));
     if !once {
-        eprintln!("Try it yourself, until ctrl-c:\n");
-        eprintln!("  grpcurl -plaintext -H 'x-user-id: {}' \\", user.id);
-        eprintln!("    -H 'x-auth-token: {}' \\", user.token);
-        eprintln!("    -d '{{\"call_id\":\"{}\"}}' \\", call.id);
-        eprintln!("    {address} {SERVICE_NAME}/GetInfo\n");
-        eprintln!("Conferences:");
-        for call in CALLS {
-            eprintln!("  {}  {}", call.id, call.purpose);
-        }
-        eprintln!("\nUsers:");
-        for user in USERS {
-            eprintln!("  {}  {}  {}", user.id, user.token, user.purpose);
-        }
-        eprintln!();
+        say(invitation(address));
     }
     let (Ok(server), Ok(user_id), Ok(auth_token)) = (
         endpoint(address),
@@ -145,4 +132,24 @@ async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
 fn version(text: &str) -> Result<Version, String> {
     text.parse()
         .map_err(|_| "is not one of 7.0, 8.8, 8.9".to_owned())
+}
+
+/// What there is to try.
+fn invitation(address: &str) -> String {
+    let (user, call) = (&USERS[0], &CALLS[0]);
+    let calls = CALLS.map(|call| format!("  {}  {}\n", call.id, call.purpose));
+    let users = USERS.map(|user| format!("  {}  {}  {}\n", user.id, user.token, user.purpose));
+    format!(
+        "Try it yourself, until ctrl-c:\n\n  \
+           grpcurl -plaintext -H 'x-user-id: {}' \\\n    \
+             -H 'x-auth-token: {}' \\\n    \
+             -d '{{\"call_id\":\"{}\"}}' \\\n    \
+             {address} {SERVICE_NAME}/GetInfo\n\n\
+         Conferences:\n{}\nUsers:\n{}",
+        user.id,
+        user.token,
+        call.id,
+        calls.concat(),
+        users.concat()
+    )
 }

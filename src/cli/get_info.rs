@@ -8,7 +8,7 @@ use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
 use super::{
     block_on,
     client::{endpoint, summary, timed_out},
-    fail, json, refuse,
+    fail, json, print, refuse, say,
 };
 use crate::{
     config::{DEFAULT_LISTEN, Problem, Problems, time},
@@ -69,15 +69,12 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
 /// Prints the answer on stdout, or the refusal with its details on stderr.
 pub(super) fn show(answer: &Result<GetInfoResponse, Status>) -> ExitCode {
     match answer.as_ref().map(json::response) {
-        Ok(Ok(json)) => {
-            println!("{json}");
-            ExitCode::SUCCESS
-        }
+        Ok(Ok(json)) => print(json),
         Ok(Err(problem)) => fail(format_args!("the answer can't be shown: {problem}")),
         Err(status) => {
-            eprintln!("{}", summary(status));
+            say(summary(status));
             match json::details(status.details()) {
-                Ok(details) if !status.details().is_empty() => eprintln!("{details}"),
+                Ok(details) if !status.details().is_empty() => say(details),
                 _ => {}
             }
             ExitCode::from(u8::try_from(EXIT_CODE_OFFSET + status.code() as i32).unwrap_or(1))
@@ -139,10 +136,7 @@ impl Flags {
                 },
             })
         };
-        match call() {
-            Some(call) if problems.is_empty() => Ok(call),
-            _ => Err(problems.into_vec()),
-        }
+        problems.result(call())
     }
 }
 

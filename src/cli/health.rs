@@ -10,7 +10,7 @@ use tonic_health::pb::{
 use super::{
     block_on,
     client::{endpoint, summary, timed_out},
-    fail, refuse,
+    fail, print, refuse,
 };
 use crate::config::{DEFAULT_LISTEN, Problem, Problems, time};
 
@@ -50,10 +50,7 @@ async fn probe(server: Endpoint, timeout: Duration, service: String) -> ExitCode
         .check(request)
         .await;
     match answer.map(|response| response.into_inner().status()) {
-        Ok(ServingStatus::Serving) => {
-            println!("SERVING");
-            ExitCode::SUCCESS
-        }
+        Ok(ServingStatus::Serving) => print("SERVING"),
         Ok(status) => fail(status.as_str_name()),
         Err(status) => fail(summary(&timed_out(status))),
     }
@@ -63,9 +60,6 @@ impl Flags {
     fn check(&self, mut problems: Problems) -> Result<(Endpoint, Duration), Vec<Problem>> {
         let server = problems.check("--server", &self.server, endpoint);
         let timeout = problems.check("--timeout", &self.timeout, time);
-        match server.zip(timeout) {
-            Some(probe) if problems.is_empty() => Ok(probe),
-            _ => Err(problems.into_vec()),
-        }
+        problems.result(server.zip(timeout))
     }
 }

@@ -44,8 +44,13 @@ impl Problems {
         self.0.push(Problem(text.into()));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// What was made of the values, if none had a problem. Values that may be absent are absent
+    /// after a problem, too, so it isn't enough that something was made.
+    pub(crate) fn result<T>(self, made: Option<T>) -> Result<T, Vec<Problem>> {
+        match made {
+            Some(made) if self.0.is_empty() => Ok(made),
+            _ => Err(self.0),
+        }
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
