@@ -4,7 +4,7 @@ pub mod problem;
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
     api,
@@ -159,7 +159,7 @@ impl CommonFlags {
         let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
         let max_body_bytes = problems.check("--max-body-bytes", &self.max_body_bytes, size);
         let max_call_id_bytes =
-            problems.check("--max-call-id-bytes", &self.max_call_id_bytes, size);
+            problems.check("--max-call-id-bytes", &self.max_call_id_bytes, size_in_head);
         let max_request_id_bytes =
             problems.check("--max-request-id-bytes", &self.max_request_id_bytes, size);
         let format = problems.check("--log-format", &self.log_format, log_format);
@@ -220,6 +220,14 @@ fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The size of something that travels in the head of a request, of which Node reads 16 KiB.
+fn size_in_head(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        16_385.. => Err("is more than 16384, which is more than Rocket.Chat reads".to_owned()),
+        size => Ok(size),
+    }
+}
+
 fn trust_anchors(path: &str) -> Result<TrustAnchors, String> {
     let pem = std::fs::read(path).map_err(|error| format!("can't be read: {error}"))?;
     TrustAnchors::from_pem(&pem)
@@ -234,7 +242,24 @@ fn log_format(text: &str) -> Result<logs::Format, String> {
     }
 }
 
+/// Stricter than the parser, which takes any word for a target: a level with a typing error would
+/// silence everything.
 fn log_filter(text: &str) -> Result<Targets, String> {
-    Targets::from_str(text)
-        .map_err(|error| format!("is not a filter like info or info,access=debug: {error}"))
+    let is_level = |level: &str| !level.is_empty() && LevelFilter::from_str(level).is_ok();
+    let is_target = |target: &str| {
+        let is_fit = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | ':' | '-');
+        !target.is_empty() && target.chars().all(is_fit)
+    };
+    let is_known = |directive: &str| match directive.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(directive),
+    };
+    let unknown = text.split(',').find(|directive| !is_known(directive));
+    match (unknown, Targets::from_str(text)) {
+        (None, Ok(filter)) => Ok(filter),
+        (unknown, _) => Err(format!(
+            "{:?} is neither a level (off, error, warn, info, debug, trace) nor target=level",
+            unknown.unwrap_or(text)
+        )),
+    }
 }

@@ -28,7 +28,7 @@ pub enum Limit {
 
 impl Deadline {
     /// The deadline of a call with `headers` that arrived at `arrived`. A `grpc-timeout` that can't
-    /// be read counts as none, as in other gRPC servers; the ceiling holds in any case.
+    /// be read counts as none; the ceiling holds in any case.
     #[must_use]
     pub fn of_call(headers: &HeaderMap, arrived: Instant, ceiling: Duration) -> Self {
         let timeout = headers.get(GRPC_TIMEOUT).and_then(parse_timeout);

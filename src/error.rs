@@ -158,7 +158,7 @@ impl Unavailable {
             Self::TlsHandshake => "TLS handshake failed",
             Self::NotConnected => "no connection",
             Self::ConnectionClosed => "connection closed before an answer",
-            Self::NotHttp => "answer is not HTTP",
+            Self::NotHttp => "answer is not HTTP that can be read",
             Self::CutOff => "answer cut off",
             Self::Status(_) => "status of passing trouble",
         }

@@ -12,7 +12,7 @@ pub struct Journal(Arc<Mutex<Upstream>>);
 /// The reads of one call, summed up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// How many requests were sent.
+    /// How many requests were tried, whether or not there was a connection for them.
     pub attempts: u32,
     /// How long they took together, until the answer was read whole, failed or was given up.
     pub elapsed: Duration,

@@ -18,6 +18,9 @@ pub struct Lookup {
     pub max_age: Option<Duration>,
     /// When the caller stops waiting.
     pub deadline: Deadline,
+    /// Whether an idle connection may be used. A second attempt needs a new one: where one idle
+    /// connection was found closed, the others are likely to be, too.
+    pub may_reuse_connection: bool,
     /// Where reads of Rocket.Chat are noted for the access line.
     pub journal: Journal,
 }

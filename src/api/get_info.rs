@@ -37,6 +37,7 @@ fn to_lookup(options: Options, mut request: Request<GetInfoRequest>) -> Result<L
         credentials,
         max_age: max_age.map(to_duration).transpose()?,
         deadline,
+        may_reuse_connection: true,
         journal,
     })
 }

@@ -23,8 +23,11 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Reads the arguments without those that are wrong. Help and version are printed at once.
     pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
-        let mut arguments: Vec<_> = arguments.into_iter().collect();
         let mut problems = Problems::default();
+        let mut arguments: Vec<_> = arguments
+            .into_iter()
+            .map(|argument| text(argument, &mut problems))
+            .collect();
         loop {
             let error = match parse(&arguments) {
                 Ok(cli) => return Ok(Self { cli, problems }),
@@ -49,7 +52,15 @@ impl Arguments {
     }
 }
 
-fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
+/// An argument as text; clap would stop at one that isn't, and not say where.
+fn text(argument: OsString, problems: &mut Problems) -> String {
+    argument.into_string().unwrap_or_else(|argument| {
+        problems.note(format!("{} is not UTF-8", argument.display()));
+        argument.to_string_lossy().into_owned()
+    })
+}
+
+fn parse(arguments: &[String]) -> Result<Cli, Error> {
     let command = Cli::command().mut_subcommands(|command: Command| command.mut_args(variable));
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
@@ -75,16 +86,30 @@ fn variable(arg: Arg) -> Arg {
 /// clap's message and its tips in one line, without the usage.
 fn summary(error: &Error) -> String {
     let text = error.render().to_string();
-    text.lines()
+    let text = text
+        .lines()
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .map(|line| line.trim().trim_start_matches("error: "))
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("; ")
+        .replace(":; ", ": ");
+    without_credentials(&text)
+}
+
+/// `text` without what stands between `://` and `@`, as in a URL whose flag was forgotten.
+fn without_credentials(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((_, host)) => format!("{scheme}://[redacted]@{host}"),
+            None => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
 }
 
 /// Where the argument stands of which `error` complains.
-fn culprit(arguments: &[OsString], error: &Error) -> Option<usize> {
+fn culprit(arguments: &[String], error: &Error) -> Option<usize> {
     let about = |error: &Error| match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(about)) => Some(about.clone()),
         _ => None,
@@ -104,16 +129,28 @@ fn culprit(arguments: &[OsString], error: &Error) -> Option<usize> {
     let name = about_what.split(' ').next()?;
     arguments
         .iter()
-        .rposition(|argument| argument.to_string_lossy().split('=').next() == Some(name))
+        .rposition(|argument| argument.split('=').next() == Some(name))
 }
 
 /// Takes an argument out, with the value that follows it.
-fn remove(arguments: &mut Vec<OsString>, at: usize) {
-    let flag = arguments[at].to_string_lossy();
-    let has_value = flag.starts_with("--")
-        && !flag.contains('=')
-        && arguments
-            .get(at + 1)
-            .is_some_and(|next| !next.to_string_lossy().starts_with('-'));
-    arguments.drain(at..=at + usize::from(has_value));
+fn remove(arguments: &mut Vec<String>, at: usize) {
+    let argument = arguments.remove(at);
+    let Some(next) = arguments.get(at) else {
+        return;
+    };
+    let may_have_value = argument.starts_with("--") && !argument.contains('=');
+    // Of an unknown flag it isn't known whether it takes a value. It does if the next word is
+    // nothing by itself.
+    if may_have_value && !next.starts_with('-') && is_stray(arguments, at) {
+        arguments.remove(at);
+    }
+}
+
+/// Whether the word at `at` is what is wrong with the arguments up to it.
+fn is_stray(arguments: &[String], at: usize) -> bool {
+    let about = ContextValue::String(arguments[at].clone());
+    parse(&arguments[..=at]).is_err_and(|error| {
+        error.kind() == ErrorKind::UnknownArgument
+            && error.get(ContextKind::InvalidArg) == Some(&about)
+    })
 }

@@ -21,7 +21,13 @@ impl<S> Retry<S> {
 impl<S: ConferenceSource> ConferenceSource for Retry<S> {
     async fn find(&self, lookup: &Lookup) -> Result<Answer, Error> {
         match self.inner.find(lookup).await {
-            Err(error) if repeatable(&error) => self.inner.find(lookup).await,
+            Err(error) if repeatable(&error) => {
+                let again = Lookup {
+                    may_reuse_connection: false,
+                    ..lookup.clone()
+                };
+                self.inner.find(&again).await
+            }
             result => result,
         }
     }

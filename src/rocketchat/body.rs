@@ -18,11 +18,8 @@ use crate::error::Error;
 /// The codings that are understood, for `Accept-Encoding`.
 pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
 
-/// How much of a refusal's body is read: its JSON is far smaller, and the rest changes nothing.
-const MAX_REFUSAL_BYTES: usize = 64 * 1024;
-
-/// How long a refusal's body is waited for: its status has said what counts.
-const REFUSAL_WAIT: Duration = Duration::from_millis(500);
+/// What is left of a call's time for its refusal to reach the caller, at most.
+const RESERVE: Duration = Duration::from_millis(50);
 
 /// A body as it comes in, unpacked on the way.
 enum Body {
@@ -55,14 +52,19 @@ pub(super) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
     body.finish().map_err(malformed)
 }
 
-/// Reads as much of a refusal's body as there is to be had. Whatever is wrong with it, the status
-/// holds.
-pub(super) async fn read_refusal(mut response: Response, remaining: Duration) -> Vec<u8> {
-    let Some(mut body) = Body::new(response.headers(), MAX_REFUSAL_BYTES) else {
+/// Reads the body of a refusal as far as it is to be had within `max_bytes` and `time`. Whatever is
+/// wrong with it, the status holds.
+pub(super) async fn read_in_time(
+    mut response: Response,
+    max_bytes: usize,
+    time: Duration,
+) -> Vec<u8> {
+    let Some(mut body) = Body::new(response.headers(), max_bytes) else {
         return Vec::new();
     };
-    // Half of what is left, so that the caller hears the status and not of the deadline.
-    let _ = tokio::time::timeout(REFUSAL_WAIT.min(remaining / 2), async {
+    // Not to the last moment, so that the caller hears the status and not of the deadline.
+    let time = time.saturating_sub(RESERVE.min(time / 10));
+    let _ = tokio::time::timeout(time, async {
         while let Ok(Some(chunk)) = response.chunk().await {
             if body.push(&chunk).is_err() {
                 break;

@@ -40,7 +40,10 @@ pub struct Options {
 
 /// Asks Rocket.Chat.
 pub struct Client {
-    http: reqwest::Client,
+    /// Keeps connections for later requests.
+    pooling: reqwest::Client,
+    /// Makes a new connection for each request.
+    connecting: reqwest::Client,
     base_url: BaseUrl,
     max_body_bytes: usize,
 }
@@ -51,30 +54,11 @@ impl Client {
     /// # Errors
     /// The TLS backend refuses its configuration, as it does where the system has no trust anchors.
     pub fn new(options: Options) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            // Default none: an unreachable host would use up the whole deadline.
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            // Default 10 hops: the credentials would travel along.
-            .redirect(redirect::Policy::none())
-            // Default on: it would tell one URL to another.
-            .referer(false)
-            // Default some: each attempt costs allowance and is decided on in `lookup`.
-            .retry(retry::never())
-            // Default the environment's: credentials would go where nobody said.
-            .no_proxy();
-        if let Some(proxy) = options.proxy {
-            builder = builder.proxy(proxy.into_inner());
-        }
-        if let Some(anchors) = options.trust_anchors {
-            builder = builder.tls_certs_only(anchors.into_inner());
-        } else if !options.base_url.is_https() {
-            // Spares the reading of the system's trust anchors, which nobody will ask for.
-            builder = builder.tls_certs_only([]);
-        }
+        let pooling = builder(&options).build();
+        let connecting = builder(&options).pool_max_idle_per_host(0).build();
         Ok(Self {
-            http: builder.build().map_err(|error| error_text(&error))?,
+            pooling: pooling.map_err(|error| error_text(&error))?,
+            connecting: connecting.map_err(|error| error_text(&error))?,
             base_url: options.base_url,
             max_body_bytes: options.max_body_bytes,
         })
@@ -84,8 +68,12 @@ impl Client {
 impl ConferenceSource for Client {
     async fn find(&self, lookup: &Lookup) -> Result<Answer, Error> {
         let parameter = ("callId", lookup.call_id.as_str());
-        let request = self
-            .http
+        let http = if lookup.may_reuse_connection {
+            &self.pooling
+        } else {
+            &self.connecting
+        };
+        let request = http
             .get(self.base_url.method("video-conference.info", parameter))
             .header(USER_ID, lookup.credentials.user_id.expose())
             .header(AUTH_TOKEN, lookup.credentials.auth_token.expose())
@@ -97,9 +85,14 @@ impl ConferenceSource for Client {
 
         let status = response.status();
         if !status.is_success() {
-            let headers = response.headers().clone();
-            let body = body::read_refusal(response, lookup.deadline.remaining()).await;
             let token = &lookup.credentials.auth_token;
+            let headers = response.headers().clone();
+            let body = if failure::is_refined_by_body(status) {
+                let time = lookup.deadline.remaining();
+                body::read_in_time(response, self.max_body_bytes, time).await
+            } else {
+                Vec::new()
+            };
             return Err(failure::refusal(status, &headers, &body, token));
         }
         let body = body::read(response, self.max_body_bytes).await?;
@@ -111,6 +104,33 @@ impl ConferenceSource for Client {
             http_status: status.as_u16(),
         })
     }
+}
+
+/// What both clients have in common.
+fn builder(options: &Options) -> reqwest::ClientBuilder {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        // Default none: an unreachable host would use up the whole deadline.
+        .connect_timeout(options.connect_timeout)
+        .pool_idle_timeout(POOL_IDLE)
+        // Default 10 hops: the credentials would travel along.
+        .redirect(redirect::Policy::none())
+        // Default on: it would tell one URL to another.
+        .referer(false)
+        // Default some: each attempt costs allowance and is decided on in `lookup`.
+        .retry(retry::never())
+        // Default the environment's: credentials would go where nobody said.
+        .no_proxy();
+    if let Some(proxy) = options.proxy.clone() {
+        builder = builder.proxy(proxy.into_inner());
+    }
+    if let Some(anchors) = options.trust_anchors.clone() {
+        builder = builder.tls_certs_only(anchors.into_inner());
+    } else if !options.base_url.is_https() {
+        // Spares the reading of the system's trust anchors, which nobody will ask for.
+        builder = builder.tls_certs_only([]);
+    }
+    builder
 }
 
 fn not_understood(status: StatusCode, malformed: super::Malformed) -> Error {

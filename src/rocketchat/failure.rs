@@ -19,6 +19,11 @@ const MAX_ERROR_BYTES: usize = 512;
 /// The longest piece of `errorType` that is passed on, in bytes.
 const MAX_ERROR_TYPE_BYTES: usize = 128;
 
+/// Whether the body of an answer with this status says more than the status.
+pub(super) fn is_refined_by_body(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 403 | 404)
+}
+
 /// What an answer with a status other than 2xx means. The status decides; `body` only refines it,
 /// and whatever is wrong with the body, the status holds.
 pub(super) fn refusal(
@@ -48,7 +53,7 @@ pub(super) fn refusal(
         _ => Error::UpstreamMalformed {
             http_status,
             problem: match http_status {
-                300..=399 => "a redirect, which is not followed",
+                300..=399 => "a redirection, which is not followed",
                 _ => "a status that Rocket.Chat does not use here",
             },
             detail: None,
@@ -180,7 +185,11 @@ mod tests {
             (500, html, Error::UpstreamFailed { http_status: 500 }),
             (501, "", Error::UpstreamFailed { http_status: 501 }),
             (599, "", Error::UpstreamFailed { http_status: 599 }),
-            (302, "", malformed(302, "a redirect, which is not followed")),
+            (
+                302,
+                "",
+                malformed(302, "a redirection, which is not followed"),
+            ),
             (402, "", malformed(402, strange)),
             (431, "", malformed(431, strange)),
             (418, "", malformed(418, strange)),

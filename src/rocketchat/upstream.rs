@@ -33,10 +33,7 @@ impl BaseUrl {
     /// # Errors
     /// What is wrong with it, in words for an operator.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut url = Url::parse(text).map_err(|error| error.to_string())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("must begin with http:// or https://".to_owned());
-        }
+        let mut url = http_url(text)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must not contain credentials; callers bring their own".to_owned());
         }
@@ -71,10 +68,7 @@ impl Proxy {
     /// # Errors
     /// What is wrong with it, in words for an operator.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| error.to_string())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("must begin with http:// or https://".to_owned());
-        }
+        let url = http_url(text)?;
         reqwest::Proxy::all(url)
             .map(Self)
             .map_err(|_| "is not the URL of a proxy".to_owned())
@@ -110,6 +104,19 @@ impl TrustAnchors {
     pub(super) fn into_inner(self) -> Vec<Certificate> {
         self.0
     }
+}
+
+/// A URL that the client can call.
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must begin with http:// or https://".to_owned());
+    }
+    // Of hosts, the client's own type of URLs accepts less.
+    if url.as_str().parse::<http::Uri>().is_err() || url.port() == Some(0) {
+        return Err("has a host or a port that can't be called".to_owned());
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -151,6 +158,9 @@ mod tests {
             "http://u:p@chat",
             "http://chat?x=1",
             "http://chat#x",
+            "http://chat:0",
+            "http://a{b}",
+            "http://a\"b",
         ] {
             assert!(BaseUrl::parse(base).is_err(), "{base}");
         }

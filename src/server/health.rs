@@ -43,10 +43,12 @@ impl Health {
         }
     }
 
-    /// Ends the streams of those who watch: an open one would hold its connection to the end.
+    /// Ends the streams of those who watch: an open one would hold its connection to the end. Who
+    /// asks still hears NOT_SERVING.
     pub(super) async fn end_watches(&mut self) {
         for name in &self.services {
             self.reporter.clear_service_status(name).await;
         }
+        self.stop_serving().await;
     }
 }

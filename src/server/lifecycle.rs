@@ -105,7 +105,7 @@ pub async fn serve<S>(
 }
 
 impl Calls {
-    /// Ready when no call is in flight and none has come for a moment.
+    /// Ready when no call is in flight, and none is a moment later.
     async fn finished(&self) {
         loop {
             self.ended().await;

@@ -115,7 +115,7 @@ fn cases() -> Vec<Case> {
         asked(
             [Reply::raw("SSH-2.0-OpenSSH\r\n\r\n")],
             json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
-                "problem": "answer is not HTTP", "upstream_ms": 0}),
+                "problem": "answer is not HTTP that can be read", "upstream_ms": 0}),
         ),
         asked(
             [Reply::close(), json(200, SMALLEST)],

@@ -1,7 +1,12 @@
 //! Every row of the error table, as a stock client sees it.
 
-use std::{sync::Mutex, time::Duration};
+use std::{net::Ipv4Addr, sync::Mutex, time::Duration};
 
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    time::{Instant, interval_at},
+};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use videoconf_facade::{
@@ -11,6 +16,9 @@ use videoconf_facade::{
 };
 
 use crate::support::{Facade, as_user, request, sandbox, with_metadata};
+
+/// Longer than anybody would wait who doesn't mean to.
+const LATE: Duration = Duration::from_millis(700);
 
 /// What a caller must see.
 #[derive(Debug, Default, PartialEq)]
@@ -245,7 +253,7 @@ async fn no_answer_at_all() {
     unavailable("connection closed before an answer").check(&status, "closed");
 
     let status = scripted(&sandbox, &facade, Reply::raw("SSH-2.0-OpenSSH\r\n\r\n")).await;
-    unavailable("answer is not HTTP").check(&status, "not HTTP");
+    unavailable("answer is not HTTP that can be read").check(&status, "not HTTP");
 
     let whole = r#"{"_id":"x","success":true}"#;
     let cut = Reply::json(200, whole).cut_after(10);
@@ -268,10 +276,13 @@ async fn no_answer_at_all() {
 #[tokio::test]
 async fn broken_bodies_of_refusals() {
     let sandbox = sandbox().await;
-    let facade = Facade::before(&sandbox).await;
+    let url = sandbox.url();
+    // A body that never ends is waited for until shortly before the end of the call.
+    let facade = Facade::with(&["--upstream-url", &url, "--request-timeout", "1s"]).await;
     let huge = vec![b'x'; 20 << 20];
     let body = r#"{"success":false,"error":"invalid-params"}"#;
     let rejected = || row(Code::InvalidArgument, "UPSTREAM_REJECTED");
+    let rejected_credentials = || row(Code::Unauthenticated, "CREDENTIALS_REJECTED");
     for (reply, expected) in [
         (Reply::json(400, huge), rejected()),
         (Reply::json(400, body).cut_after(9), rejected()),
@@ -284,15 +295,63 @@ async fn broken_bodies_of_refusals() {
             Reply::json(400, body).header("content-encoding", "zstd"),
             rejected(),
         ),
+        (Reply::json(401, body).then_hang(0), rejected_credentials()),
+        (Reply::json(401, body).cut_after(9), rejected_credentials()),
         (
-            Reply::json(401, body).then_hang(0),
-            row(Code::Unauthenticated, "CREDENTIALS_REJECTED"),
+            Reply::json(429, body).then_hang(9),
+            row(Code::ResourceExhausted, "UPSTREAM_RATE_LIMITED")
+                .retry(3000)
+                .quota(),
         ),
     ] {
         let case = format!("{:.200}", format!("{reply:?}"));
         let status = scripted(&sandbox, &facade, reply).await;
         expected.check(&status, &case);
     }
+}
+
+/// Whatever a refusal's body says, it is worth waiting and reading for.
+#[tokio::test]
+async fn late_and_long_bodies_of_refusals() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    let long = "long ".repeat(50_000);
+    let not_found = format!(r#"{{"success":false,"error":"{long}"}}"#);
+    let invalid = format!(r#"{{"error":"{long}","errorType":"error-invalid-params"}}"#);
+    for (reply, expected) in [
+        (
+            Reply::json(404, not_found),
+            row(Code::NotFound, "CALL_NOT_FOUND"),
+        ),
+        (
+            Reply::json(400, invalid),
+            row(Code::InvalidArgument, "INVALID_PARAMS").violation("call_id", &long[..512]),
+        ),
+    ] {
+        let status = scripted(&sandbox, &facade, reply).await;
+        expected.check(&status, "long");
+    }
+
+    let url = sandbox_with_late_body(r#"{"success":false,"error":"invalid-params"}"#).await;
+    let facade = Facade::with(&["--upstream-url", &url]).await;
+    let status = facade.get("x").await.expect_err("a refusal");
+    row(Code::InvalidArgument, "CALL_NOT_FOUND_OR_NOT_VISIBLE").check(&status, "late");
+}
+
+/// A Rocket.Chat whose 400 has a body that comes a while after its head. Gives its URL.
+async fn sandbox_with_late_body(body: &'static str) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = BufReader::new(&mut socket).lines();
+        while request.next_line().await.unwrap() != Some(String::new()) {}
+        let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).await.unwrap();
+        interval_at(Instant::now() + LATE, LATE).tick().await;
+        socket.write_all(body.as_bytes()).await.unwrap();
+    });
+    url
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A request on a connection that is closed under it is asked once more; nothing else is.
 
-use std::{io::ErrorKind, net::Ipv4Addr};
+use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
@@ -45,7 +45,31 @@ async fn a_connection_closed_under_a_request_is_replaced() {
     assert_eq!(one.headers, other.headers);
 
     facade.get("third").await.expect("an answer");
-    assert_eq!(sandbox.connections(), 2, "the new one is kept");
+    assert_eq!(sandbox.connections(), 3, "no other connection is left");
+}
+
+/// How many idle connections there are.
+const IDLE: usize = 5;
+
+/// After a pause, all of the pool's connections are closed under their next requests.
+#[tokio::test]
+async fn the_second_attempt_trusts_no_other_idle_connection() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for _ in 0..IDLE {
+        // Delayed, so that each of them needs a connection of its own.
+        sandbox.script(smallest().delay(Duration::from_millis(200)).then_close());
+    }
+    let calls = (0..IDLE).map(|_| facade.get("first"));
+    for answer in futures_util::future::join_all(calls).await {
+        answer.expect("an answer");
+    }
+    assert_eq!(sandbox.connections(), IDLE);
+
+    sandbox.always(smallest());
+    for _ in 0..IDLE {
+        facade.get("second").await.expect("an answer");
+    }
 }
 
 #[tokio::test]

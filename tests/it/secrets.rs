@@ -261,6 +261,7 @@ fn debug_output_has_no_secret() {
         ..VideoConference::default()
     };
     let lookup = Lookup {
+        may_reuse_connection: true,
         call_id: CallId::new("x".to_owned(), 9).expect("an id"),
         credentials: credentials.clone(),
         max_age: None,

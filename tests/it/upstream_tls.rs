@@ -150,7 +150,7 @@ async fn tls_on_a_plain_http_url() {
     let url = format!("http://{}", authority.serve("127.0.0.1", &sandbox).await);
     let facade = Facade::with(&["--upstream-url", &url]).await;
     let status = facade.get("x").await.expect_err("no HTTP");
-    assert_unavailable(&status, "answer is not HTTP", "TLS");
+    assert_unavailable(&status, "answer is not HTTP that can be read", "TLS");
     assert!(sandbox.requests().is_empty());
 }
 

@@ -7,14 +7,16 @@ use crate::error::{Error, Unavailable};
 
 /// What it means that a request got no answer.
 pub(in crate::rocketchat) fn no_answer(error: &reqwest::Error) -> Error {
+    if error.is_builder() {
+        return Error::Internal;
+    }
     let cause = if error.is_dns() {
         Unavailable::UnknownHost
     } else if error.is_connect() && error.is_timeout() {
         Unavailable::ConnectTimeout
-    } else if find::<rustls::Error>(error).is_some() {
-        Unavailable::TlsHandshake
     } else if error.is_connect() {
         match find::<io::Error>(error).map(io::Error::kind) {
+            _ if find::<rustls::Error>(error).is_some() => Unavailable::TlsHandshake,
             Some(io::ErrorKind::ConnectionRefused) => Unavailable::ConnectionRefused,
             _ => Unavailable::NotConnected,
         }

@@ -228,6 +228,10 @@ async fn a_single_problem_is_enough() {
         "--max-request-id-bytes=many",
         "--log-format=xml",
         "--log-filter=access=loud",
+        "--log-filter=inof",
+        "--log-filter=info,[span]=debug",
+        "--log-filter=info,",
+        "--max-call-id-bytes=16385",
     ] {
         let ended = run(&["check-config", "--upstream-url", "http://chat", flag]).await;
         let name = flag.split('=').next().expect("a name");
@@ -270,15 +274,34 @@ async fn files_that_hold_no_certificate_are_refused() {
 /// Bytes that are no text are a problem like any other, and named.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn variables_that_are_no_text_are_listed_with_the_rest() {
+async fn bytes_that_are_no_text_are_listed_with_the_rest() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
-    let mut command = command(&["check-config", "--upstream-url", "chat"]);
-    command.env("VIDEOCONF_LISTEN", OsStr::from_bytes(b"\xff"));
+    let no_text = OsStr::from_bytes(b"\xff");
+    let variables = [
+        ("VIDEOCONF_LISTEN", "--listen"),
+        ("VIDEOCONF_UPSTREAM_CA", "--upstream-ca"),
+        ("VIDEOCONF_UPSTREAM_PROXY", "--upstream-proxy"),
+        ("VIDEOCONF_CONNECT_TIMEOUT", "--connect-timeout"),
+        ("VIDEOCONF_REQUEST_TIMEOUT", "--request-timeout"),
+        ("VIDEOCONF_DRAIN_TIMEOUT", "--drain-timeout"),
+        ("VIDEOCONF_MAX_BODY_BYTES", "--max-body-bytes"),
+        ("VIDEOCONF_MAX_CALL_ID_BYTES", "--max-call-id-bytes"),
+        ("VIDEOCONF_MAX_REQUEST_ID_BYTES", "--max-request-id-bytes"),
+        ("VIDEOCONF_LOG_FORMAT", "--log-format"),
+        ("RUST_LOG", "--log-filter"),
+    ];
+    let mut command = command(&["check-config", "--upstream-url"]);
+    command.arg(no_text);
+    command.envs(variables.map(|(name, _)| (name, no_text)));
     let ended = Process::spawn(&mut command).ended().await;
     assert_eq!(ended.status, Some(64));
-    for flag in ["--listen", "--upstream-url"] {
-        assert!(ended.stderr.contains(flag), "{flag}: {}", ended.stderr);
+    for (_, flag) in variables {
+        let start = format!("{PREFIX}{flag}");
+        let has_line = ended.stderr.lines().any(|line| line.starts_with(&start));
+        assert!(has_line, "{flag}: {}", ended.stderr);
     }
+    let argument = format!("{PREFIX}\u{fffd} is not UTF-8\n");
+    assert!(ended.stderr.starts_with(&argument), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -351,6 +374,7 @@ async fn passwords_in_urls_are_not_printed() {
         ),
         (vec!["--upstream-prox=http://user:hunter2@proxy"], vec![]),
         (vec!["--upstream-prox", "http://user:hunter2@proxy"], vec![]),
+        (vec!["http://user:hunter2@chat"], vec![]),
         (
             vec![
                 "--upstream-proxy",
