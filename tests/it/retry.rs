@@ -180,3 +180,22 @@ async fn no_connection_is_not_tried_twice() {
     let again = listener.into_std().unwrap().accept();
     assert_eq!(again.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
+
+/// Also after a refusal whose body nobody needs.
+#[tokio::test]
+async fn a_connection_is_used_again_after_a_refusal() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for status in [400, 401, 403, 404, 429, 500, 503] {
+        for reply in [
+            Reply::json(status, "{}"),
+            Reply::json(status, "{}").chunked(),
+        ] {
+            facade
+                .get_scripted(&sandbox, reply)
+                .await
+                .expect_err("a refusal");
+        }
+    }
+    assert_eq!(sandbox.connections(), 1);
+}
