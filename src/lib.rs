@@ -11,6 +11,7 @@
 //! | | [`api`] | from a gRPC request to a lookup, from an answer to a response |
 //! | | [`lookup`] | decorators between the two |
 //! | | [`rocketchat`] | from a lookup to a REST request, from JSON to a message |
+//! | | [`sandbox`] | a stand-in for Rocket.Chat, for the demo and the tests |
 //! | ground | [`source`], [`error`], [`credentials`], [`call_id`], [`deadline`], [`journal`], [`proto`] | what the rooms share |
 //!
 //! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
@@ -28,6 +29,7 @@ pub mod journal;
 pub mod lookup;
 pub mod proto;
 pub mod rocketchat;
+pub mod sandbox;
 pub mod server;
 pub mod source;
 pub mod telemetry;

@@ -1,12 +1,11 @@
 //! The only room that knows Rocket.Chat's REST and JSON: the client, the translation of its
-//! answers, the meaning of its refusals, and a stand-in for demos and tests.
+//! answers, and the meaning of its refusals.
 
 mod body;
 mod client;
 mod failure;
 mod fields;
 mod json;
-pub mod sandbox;
 mod translate;
 mod upstream;
 

@@ -19,7 +19,7 @@ use crate::{
     config::{CommonFlags, DEFAULT_LISTEN, Problems},
     credentials::{AuthToken, Credentials, UserId},
     proto::{SERVICE_NAME, v1::GetInfoRequest},
-    rocketchat::sandbox::{self, CALLS, Sandbox, USERS, Version},
+    sandbox::{self, CALLS, Sandbox, USERS, Version},
 };
 
 /// For the one call of the demo.

@@ -13,7 +13,7 @@ use tonic_reflection::pb::v1::{
 };
 use videoconf_facade::{
     error::status::code_name,
-    rocketchat::sandbox::{Reply, USERS},
+    sandbox::{Reply, USERS},
 };
 
 use crate::support::{

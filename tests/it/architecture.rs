@@ -7,7 +7,7 @@ use std::{
 };
 
 const TOP: &[&str] = &["cli", "app", "config", "telemetry"];
-const MIDDLE: &[&str] = &["server", "api", "lookup", "rocketchat"];
+const MIDDLE: &[&str] = &["server", "api", "lookup", "rocketchat", "sandbox"];
 const GROUND: &[&str] = &[
     "source",
     "error",

@@ -1,6 +1,6 @@
 //! A caller who leaves takes the upstream request along.
 
-use videoconf_facade::rocketchat::sandbox::Reply;
+use videoconf_facade::sandbox::Reply;
 
 use crate::support::{Facade, GET_INFO, as_user, raw, request, sandbox};
 
@@ -47,6 +47,6 @@ async fn the_facade_goes_on() {
 }
 
 fn sandbox_user() -> [(&'static str, &'static str); 2] {
-    let user = videoconf_facade::rocketchat::sandbox::USERS[0];
+    let user = videoconf_facade::sandbox::USERS[0];
     [("x-user-id", user.id), ("x-auth-token", user.token)]
 }

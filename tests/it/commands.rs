@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use videoconf_facade::rocketchat::sandbox::{Sandbox, USERS};
+use videoconf_facade::sandbox::{Sandbox, USERS};
 
 use crate::support::process::{Ended, Process, command};
 

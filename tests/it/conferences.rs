@@ -7,7 +7,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 use videoconf_facade::{
     proto::v1::{VideoConference, VideoConferenceStatus as Status, VideoConferenceType as Type},
-    rocketchat::sandbox::{CALLS, Options, Sandbox, USERS, Version},
+    sandbox::{CALLS, Options, Sandbox, USERS, Version},
 };
 
 use crate::support::{Facade, request, sandbox, with_metadata};

@@ -1,7 +1,7 @@
 //! `grpc-timeout` and the server's ceiling, as HTTP/2 shows them: a stock client would end the call
 //! by itself and hide what the server said.
 
-use videoconf_facade::rocketchat::sandbox::Reply;
+use videoconf_facade::sandbox::Reply;
 
 use crate::support::{
     Facade, SMALLEST,

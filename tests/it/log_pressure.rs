@@ -16,7 +16,7 @@ use tokio::{
 use tonic::transport::Channel;
 use videoconf_facade::{
     proto::v1::video_conference_service_client::VideoConferenceServiceClient,
-    rocketchat::sandbox::{Reply, Sandbox},
+    sandbox::{Reply, Sandbox},
 };
 
 use crate::support::{

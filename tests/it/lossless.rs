@@ -12,7 +12,7 @@ use videoconf_facade::{
         VideoConferenceMessages, VideoConferenceStatus, VideoConferenceType,
         video_conference_service_client::VideoConferenceServiceClient,
     },
-    rocketchat::sandbox::{Reply, Sandbox},
+    sandbox::{Reply, Sandbox},
 };
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tonic::{Code, codec::CompressionEncoding};
-use videoconf_facade::rocketchat::sandbox::{Reply, USERS};
+use videoconf_facade::sandbox::{Reply, USERS};
 
 use crate::support::{
     Facade, GET_INFO, SMALLEST, as_user,

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use videoconf_facade::{
     error::{Error, Unavailable},
-    rocketchat::sandbox::{Reply, Sandbox},
+    sandbox::{Reply, Sandbox},
     source::{Answer, ConferenceSource, Lookup},
 };
 
@@ -358,7 +358,7 @@ async fn sandbox_with_late_body(body: &'static str) -> String {
 async fn text_of_rocketchat_is_cut_and_has_no_token() {
     let sandbox = sandbox().await;
     let facade = Facade::before(&sandbox).await;
-    let token = videoconf_facade::rocketchat::sandbox::USERS[0].token;
+    let token = videoconf_facade::sandbox::USERS[0].token;
     let error = format!("{token} {}", "é\u{1}".repeat(2000));
     let body = serde_json::json!({"success": false, "error": error, "errorType": error});
     let body = body.to_string();

@@ -1,6 +1,6 @@
 //! `x-request-id`: taken, made, and always returned.
 
-use videoconf_facade::rocketchat::sandbox::Reply;
+use videoconf_facade::sandbox::Reply;
 
 use crate::support::{Facade, SMALLEST, raw::Connection, sandbox};
 

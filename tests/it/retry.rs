@@ -5,7 +5,7 @@ use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use videoconf_facade::rocketchat::sandbox::{Reply, Sandbox};
+use videoconf_facade::sandbox::{Reply, Sandbox};
 
 use crate::support::{Facade, SMALLEST, authority::Authority, sandbox, soon};
 

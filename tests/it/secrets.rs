@@ -14,7 +14,7 @@ use videoconf_facade::{
     deadline::{Deadline, Limit},
     journal::Journal,
     proto::v1::{GetInfoResponse, VideoConference},
-    rocketchat::sandbox::Reply,
+    sandbox::Reply,
     source::{Answer, Lookup},
 };
 

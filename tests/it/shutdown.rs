@@ -10,7 +10,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_types::StatusExt;
-use videoconf_facade::{proto::SERVICE_NAME, rocketchat::sandbox::Reply};
+use videoconf_facade::{proto::SERVICE_NAME, sandbox::Reply};
 
 use crate::support::{
     Facade, SMALLEST, as_user,

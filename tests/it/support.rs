@@ -21,7 +21,7 @@ use videoconf_facade::{
         GetInfoRequest, GetInfoResponse,
         video_conference_service_client::VideoConferenceServiceClient,
     },
-    rocketchat::sandbox::{Options, Reply, Sandbox, USERS},
+    sandbox::{Options, Reply, Sandbox, USERS},
     source::ConferenceSource,
 };
 

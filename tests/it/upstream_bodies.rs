@@ -16,7 +16,7 @@ use tokio::{
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use videoconf_facade::rocketchat::sandbox::Reply;
+use videoconf_facade::sandbox::Reply;
 
 use crate::support::{
     Facade, SMALLEST,

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpListener,
 };
 use tonic::{Code, metadata::MetadataValue};
-use videoconf_facade::rocketchat::sandbox::{Reply, Request, Sandbox, USERS};
+use videoconf_facade::sandbox::{Reply, Request, Sandbox, USERS};
 
 use crate::support::{
     Facade, SMALLEST, as_user,

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, date_time_ymd};
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use videoconf_facade::rocketchat::sandbox::{Reply, Sandbox};
+use videoconf_facade::sandbox::{Reply, Sandbox};
 
 use crate::support::{
     Facade, SMALLEST,

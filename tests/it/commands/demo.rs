@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use videoconf_facade::rocketchat::sandbox::{CALLS, Options, Sandbox};
+use videoconf_facade::sandbox::{CALLS, Options, Sandbox};
 
 use super::{PREFIX, as_protobuf_json, assert_conference, get_info, upstream_json};
 use crate::support::process::{Process, command, run, serving};

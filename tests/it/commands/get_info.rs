@@ -6,7 +6,7 @@ use serde_json::Value;
 use videoconf_facade::{
     deadline::Limit,
     error::{Error, UpstreamText},
-    rocketchat::sandbox::{CALLS, USERS},
+    sandbox::{CALLS, USERS},
     source::{Answer, ConferenceSource, Lookup},
 };
 

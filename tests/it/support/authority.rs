@@ -22,7 +22,7 @@ use tokio_rustls::{
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
-use videoconf_facade::rocketchat::sandbox::Sandbox;
+use videoconf_facade::sandbox::Sandbox;
 
 /// An authority that nobody knows yet.
 pub struct Authority {

@@ -13,7 +13,7 @@ use tokio::{
 use tonic::{Status, transport::Channel};
 use videoconf_facade::{
     proto::v1::{GetInfoResponse, video_conference_service_client::VideoConferenceServiceClient},
-    rocketchat::sandbox::Sandbox,
+    sandbox::Sandbox,
 };
 
 use super::{BOUND, as_user, request, soon};

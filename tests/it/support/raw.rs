@@ -7,7 +7,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request};
 use prost::Message;
 use tokio::net::TcpStream;
-use videoconf_facade::{proto::v1::GetInfoRequest, rocketchat::sandbox::USERS};
+use videoconf_facade::{proto::v1::GetInfoRequest, sandbox::USERS};
 
 use super::GET_INFO;
 
