@@ -3,14 +3,19 @@
 mod get_info;
 mod metadata;
 
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 
 use crate::{
-    error::status::to_status,
+    credentials::{Credentials, FingerprintKey},
+    deadline::Deadline,
+    error::{Error, status::refuse},
     proto::v1::{
         GetInfoRequest, GetInfoResponse,
         video_conference_service_server::{VideoConferenceService, VideoConferenceServiceServer},
     },
+    query::{Caller, Query},
+    record::Record,
     source::ConferenceSource,
 };
 
@@ -29,6 +34,7 @@ pub struct Options {
 pub struct Api<S> {
     source: S,
     options: Options,
+    key: FingerprintKey,
 }
 
 /// The service, ready for the server's routes.
@@ -36,9 +42,13 @@ pub fn service<S: ConferenceSource>(
     source: S,
     options: Options,
 ) -> VideoConferenceServiceServer<Api<S>> {
-    VideoConferenceServiceServer::new(Api { source, options })
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
+    VideoConferenceServiceServer::new(Api {
+        source,
+        options,
+        key: FingerprintKey::random(),
+    })
+    .accept_compressed(CompressionEncoding::Gzip)
+    .max_decoding_message_size(MAX_REQUEST_BYTES)
 }
 
 #[tonic::async_trait]
@@ -47,9 +57,40 @@ impl<S: ConferenceSource> VideoConferenceService for Api<S> {
         &self,
         request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
-        get_info::answer(&self.source, self.options, request)
+        let record = record(&request);
+        get_info::answer(self, request, &record)
             .await
             .map(Response::new)
-            .map_err(|error| to_status(&error))
+            .map_err(|error| refuse(&error, &record))
     }
+}
+
+impl<S> Api<S> {
+    fn query<P>(&self, parameters: P, credentials: Credentials) -> Query<P> {
+        Query {
+            parameters,
+            fingerprint: self.key.fingerprint(&credentials),
+            credentials,
+        }
+    }
+}
+
+/// Who waits for the answer to `request`, for one of any age.
+fn caller<M>(request: &Request<M>, record: &Record) -> Result<Caller, Error> {
+    Ok(Caller {
+        arrived: record.arrived(),
+        max_age: None,
+        // Put there by the request stack, which no call gets around.
+        deadline: *request
+            .extensions()
+            .get::<Deadline>()
+            .ok_or(Error::Internal)?,
+        record: record.clone(),
+    })
+}
+
+/// The record that the request stack has begun.
+fn record<M>(request: &Request<M>) -> Record {
+    let record = request.extensions().get().cloned();
+    record.unwrap_or_else(|| Record::begin(Instant::now()))
 }

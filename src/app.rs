@@ -1,34 +1,38 @@
 //! Wiring: the two stacks, each written once, and the server that they make.
 
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
 use crate::{
     api,
     config::Config,
-    lookup::{Observed, Retry},
+    lookup::{Direct, Observed, Retry},
     proto,
     rocketchat::Client,
     server::{
-        self, Drain,
-        layers::{Around, CatchPanic, EndAtDeadline, EndWithDrain, Observe, RequestId},
+        self, AccessLog, Drain, Rpcs,
+        layers::{CatchPanic, EndAtDeadline, EndWithDrain, Layer, Observe, PostOnly, RequestId},
     },
     source::ConferenceSource,
 };
 
-/// The source stack: everything between a lookup and Rocket.Chat, outermost first.
+/// What reflection shows of ours. The second one lets tools print the details of errors.
+const DESCRIPTOR_SETS: &[&[u8]] = &[
+    proto::FILE_DESCRIPTOR_SET,
+    tonic_types::pb::FILE_DESCRIPTOR_SET,
+];
+
+/// The source stack: everything between a caller and Rocket.Chat, innermost first.
 ///
 /// # Errors
-/// The TLS backend refuses its configuration.
+/// TLS is to be spoken and the system has no trust anchors.
 pub fn source(config: &Config) -> Result<impl ConferenceSource + use<>, String> {
-    // The one for all of the process. Who comes second changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new(config.upstream.clone())?;
 
     let source = Observed::new(client); // innermost, since each attempt counts
     let source = Retry::new(source); // outside of the attempts that it adds
+    let source = Direct::new(source); // here callers end and reads begin
     Ok(source)
 }
 
@@ -39,36 +43,30 @@ pub async fn serve(
     config: &Config,
     shutdown: impl Future<Output = ()>,
 ) {
-    let drain = Drain {
-        timeout: config.drain_timeout,
-        over: CancellationToken::new(),
-    };
+    let drain = Drain::new(config.drain_timeout);
     let (health, health_service) = server::health(&[proto::SERVICE_NAME]).await;
 
     let mut routes = Routes::builder();
     routes
         .add_service(api::service(source, config.api))
         .add_service(health_service);
-    server::reflection(
-        &mut routes,
-        // The second one lets tools print the details of errors.
-        &[
-            proto::FILE_DESCRIPTOR_SET,
-            tonic_types::pb::FILE_DESCRIPTOR_SET,
-        ],
-    );
+    server::reflection(&mut routes, DESCRIPTOR_SETS);
 
     // The request stack: what stands around every RPC, outermost first.
     let max_bytes = config.max_request_id_bytes;
-    let over = drain.over.clone();
+    let log = AccessLog::new(server::methods(DESCRIPTOR_SETS));
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
-        .layer(Around(RequestId { max_bytes })) // first, so that every line and answer has the id
-        .layer(Around(Observe)) // sees every end of a call, whoever brings it about
-        .layer(Around(CatchPanic)) // turns a defect below into one failed call
-        .layer(Around(EndWithDrain { over })) // a status for calls that outlast the server
-        .layer(Around(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
-        .service(routes.routes().prepare());
+        .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id
+        .layer(Layer(Observe::new(log.clone()))) // sees every end of a call, whoever brings it about
+        .layer(Layer(PostOnly)) // what isn't a call costs nothing
+        .layer(Layer(CatchPanic)) // turns a defect below into one failed call
+        .layer(Layer(EndWithDrain::new(&drain))) // a status for calls that outlast the server
+        .layer(Layer(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
+        .service(Rpcs::new(routes.routes()));
 
-    server::serve(listener, stack, health, drain, shutdown).await;
+    tokio::select! {
+        () = server::serve(listener, stack, health, drain, shutdown) => {}
+        () = log.report_left_out() => {}
+    }
 }

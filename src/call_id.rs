@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-/// The id of a conference: not empty, within the configured length, no control characters. Beyond
-/// that it is opaque, since Rocket.Chat promises no form.
+/// The longest id as a URL has it. Node, which Rocket.Chat runs on, takes 16 KiB of a request before
+/// its body, and answers 431 beyond that; the rest is for credentials and the way to the endpoint.
+const MAX_BYTES_IN_URL: usize = 15_000;
+
+/// The id of a conference: not empty, within the configured length, fit for a URL, no control
+/// characters. Beyond that it is opaque, since Rocket.Chat promises no form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallId(String);
 
@@ -17,6 +21,8 @@ pub enum Problem {
         /// The limit, in bytes.
         max_bytes: usize,
     },
+    /// More bytes than a URL may have, once each byte that isn't plain takes three.
+    TooLongInUrl,
     /// C0, DEL or C1.
     ControlCharacter,
 }
@@ -31,6 +37,8 @@ impl CallId {
             Err(Problem::Empty)
         } else if text.len() > max_bytes {
             Err(Problem::TooLong { max_bytes })
+        } else if bytes_in_url(&text) > MAX_BYTES_IN_URL {
+            Err(Problem::TooLongInUrl)
         } else if text.chars().any(char::is_control) {
             Err(Problem::ControlCharacter)
         } else {
@@ -50,9 +58,20 @@ impl fmt::Display for Problem {
         match self {
             Self::Empty => f.write_str("is empty"),
             Self::TooLong { max_bytes } => write!(f, "is longer than {max_bytes} bytes"),
+            Self::TooLongInUrl => write!(
+                f,
+                "takes more than {MAX_BYTES_IN_URL} bytes in a URL, where each byte beyond plain ASCII takes three"
+            ),
             Self::ControlCharacter => f.write_str("has a control character"),
         }
     }
+}
+
+fn bytes_in_url(text: &str) -> usize {
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 })
+        .sum()
 }
 
 #[cfg(test)]
@@ -77,6 +96,18 @@ mod tests {
                 expected,
                 "{text:?}"
             );
+        }
+    }
+    #[test]
+    fn what_no_url_can_hold_is_refused() {
+        for (text, expected) in [
+            ("a".repeat(15_000), Ok(())),
+            ("a".repeat(15_001), Err(Problem::TooLongInUrl)),
+            ("é".repeat(2_500), Ok(())),
+            ("é".repeat(2_501), Err(Problem::TooLongInUrl)),
+        ] {
+            let bytes = text.len();
+            assert_eq!(CallId::new(text, 20_000).map(|_| ()), expected, "{bytes}");
         }
     }
 }

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use http::HeaderValue;
+use ring::{
+    hmac::{self, HMAC_SHA256},
+    rand::SystemRandom,
+};
 
 /// The metadata key, and Rocket.Chat's header, of the user's id.
 pub const USER_ID: &str = "x-user-id";
@@ -11,7 +15,7 @@ pub const USER_ID: &str = "x-user-id";
 pub const AUTH_TOKEN: &str = "x-auth-token";
 
 /// Both halves of what Rocket.Chat asks of a caller, checked for form only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// The user's `_id`.
     pub user_id: UserId,
@@ -19,13 +23,22 @@ pub struct Credentials {
     pub auth_token: AuthToken,
 }
 
-/// A user's `_id`: printable ASCII, not blank.
-#[derive(Clone, PartialEq, Eq)]
+/// A user's `_id`: printable ASCII, no space at either end.
+#[derive(Clone)]
 pub struct UserId(HeaderValue);
 
-/// An auth token: printable ASCII, not blank, and a secret.
-#[derive(Clone, PartialEq, Eq)]
+/// An auth token: printable ASCII, no space at either end, and a secret.
+#[derive(Clone)]
 pub struct AuthToken(HeaderValue);
+
+/// Stands for credentials where they are compared or kept: who has it can't tell what it was made
+/// of, and two pairs with the same one are the same pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 16]);
+
+/// Makes fingerprints. Those of different keys have nothing to do with each other.
+#[derive(Clone)]
+pub struct FingerprintKey(hmac::Key);
 
 /// Why a value can't be a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +49,10 @@ pub enum Problem {
     Repeated,
     /// A byte outside 0x20 to 0x7E.
     NotPrintableAscii,
+    /// A space at the beginning or the end. HTTP cuts it off, so that Rocket.Chat would see another
+    /// value than we do: one that isn't recognised where its text comes back, and that counts as
+    /// somebody else's wherever callers are told apart.
+    Padded,
 }
 
 impl Problem {
@@ -46,6 +63,7 @@ impl Problem {
             Self::Missing => "absent or empty",
             Self::Repeated => "there more than once",
             Self::NotPrintableAscii => "has a byte outside 0x20 to 0x7E",
+            Self::Padded => "begins or ends with a space",
         }
     }
 }
@@ -54,7 +72,7 @@ impl UserId {
     /// Checks the form.
     ///
     /// # Errors
-    /// Blank, or a byte outside printable ASCII.
+    /// Blank or padded, or a byte outside printable ASCII.
     pub fn new(value: HeaderValue) -> Result<Self, Problem> {
         checked(value).map(Self)
     }
@@ -70,7 +88,7 @@ impl AuthToken {
     /// Checks the form.
     ///
     /// # Errors
-    /// Blank, or a byte outside printable ASCII.
+    /// Blank or padded, or a byte outside printable ASCII.
     pub fn new(value: HeaderValue) -> Result<Self, Problem> {
         checked(value).map(Self)
     }
@@ -91,9 +109,42 @@ impl AuthToken {
     }
 }
 
+impl FingerprintKey {
+    /// A key that nobody knows, for as long as the process lives.
+    ///
+    /// # Panics
+    /// If the system has no random numbers, without which there is no TLS either.
+    #[must_use]
+    pub fn random() -> Self {
+        let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new());
+        Self(key.expect("the system has random numbers"))
+    }
+
+    /// What stands for `credentials`.
+    #[must_use]
+    pub fn fingerprint(&self, credentials: &Credentials) -> Fingerprint {
+        let user_id = credentials.user_id.0.as_bytes();
+        let mut hash = hmac::Context::with_key(&self.0);
+        // With its length, or a piece of one value could count as a piece of the other.
+        hash.update(&user_id.len().to_le_bytes());
+        hash.update(user_id);
+        hash.update(credentials.auth_token.0.as_bytes());
+        let tag = hash.sign();
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&tag.as_ref()[..16]);
+        Fingerprint(fingerprint)
+    }
+}
+
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UserId([redacted])")
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey([redacted])")
     }
 }
 
@@ -111,6 +162,9 @@ fn checked(mut value: HeaderValue) -> Result<HeaderValue, Problem> {
     if !bytes.iter().all(|byte| (0x20..=0x7E).contains(byte)) {
         return Err(Problem::NotPrintableAscii);
     }
+    if bytes.starts_with(b" ") || bytes.ends_with(b" ") {
+        return Err(Problem::Padded);
+    }
     // Keeps it out of HPACK's tables and of every `Debug` of a header map.
     value.set_sensitive(true);
     Ok(value)
@@ -127,7 +181,9 @@ mod tests {
             (b"  ", Err(Problem::Missing)),
             (b"a\tb", Err(Problem::NotPrintableAscii)),
             (b"caf\xc3\xa9", Err(Problem::NotPrintableAscii)),
-            (b" ~", Ok(())),
+            (b" ab", Err(Problem::Padded)),
+            (b"ab ", Err(Problem::Padded)),
+            (b"a b~", Ok(())),
         ] {
             let value = HeaderValue::from_bytes(value).unwrap();
             assert_eq!(UserId::new(value.clone()).map(|_| ()), expected);
@@ -140,5 +196,20 @@ mod tests {
         let token = AuthToken::new(HeaderValue::from_static("canary")).unwrap();
         assert!(!format!("{token:?} {:?}", token.expose()).contains("canary"));
         assert_eq!(token.redact("no canary here"), "no [redacted] here");
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_one_pair_and_one_key() {
+        let credentials = |user_id, token| Credentials {
+            user_id: UserId::new(HeaderValue::from_static(user_id)).unwrap(),
+            auth_token: AuthToken::new(HeaderValue::from_static(token)).unwrap(),
+        };
+        let key = FingerprintKey::random();
+        let of = |user_id, token| key.fingerprint(&credentials(user_id, token));
+        assert_eq!(of("ab", "c"), of("ab", "c"));
+        assert_ne!(of("ab", "c"), of("a", "bc"));
+        assert_ne!(of("ab", "c"), of("ab", "d"));
+        let other = FingerprintKey::random();
+        assert_ne!(of("ab", "c"), other.fingerprint(&credentials("ab", "c")));
     }
 }

@@ -6,7 +6,7 @@ pub mod status;
 
 use std::time::Duration;
 
-use crate::{call_id, credentials, deadline::Limit};
+use crate::{call_id, credentials, deadline::Limit, route::Route};
 
 /// Why a call got no answer. Each variant names its gRPC code and reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,12 @@ pub enum Error {
     /// INVALID_ARGUMENT, `INVALID_MAX_AGE`: negative or outside protobuf's range; refused here.
     InvalidMaxAge,
     /// INVALID_ARGUMENT, `INVALID_PARAMS`: a 400 of Rocket.Chat's validation.
-    InvalidParams(UpstreamText),
+    InvalidParams {
+        /// Whose parameters.
+        route: &'static Route,
+        /// What it says.
+        text: UpstreamText,
+    },
     /// INVALID_ARGUMENT, `CALL_NOT_FOUND_OR_NOT_VISIBLE`: a 400 that says no more than that.
     CallNotFoundOrNotVisible,
     /// INVALID_ARGUMENT, `UPSTREAM_REJECTED`: any other 400.
@@ -41,6 +46,8 @@ pub enum Error {
     },
     /// RESOURCE_EXHAUSTED, `UPSTREAM_RATE_LIMITED`: a 429.
     UpstreamRateLimited {
+        /// Whose limit.
+        route: &'static Route,
         /// Until the window opens again, by Rocket.Chat's clock.
         retry_after: Duration,
         /// The limit per window that Rocket.Chat named.
@@ -48,6 +55,8 @@ pub enum Error {
     },
     /// RESOURCE_EXHAUSTED, `BUDGET_EXHAUSTED`: the allowance has no turn before the deadline.
     BudgetExhausted {
+        /// Whose allowance.
+        route: &'static Route,
         /// Until it would have one.
         retry_after: Duration,
     },
@@ -120,9 +129,9 @@ impl Error {
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         match self {
-            Self::InvalidParams(_) | Self::CallNotFoundOrNotVisible | Self::UpstreamRejected(_) => {
-                Some(400)
-            }
+            Self::InvalidParams { .. }
+            | Self::CallNotFoundOrNotVisible
+            | Self::UpstreamRejected(_) => Some(400),
             Self::CredentialsRejected => Some(401),
             Self::Forbidden(_) => Some(403),
             Self::CallNotFound => Some(404),
@@ -143,6 +152,17 @@ impl Error {
             | Self::Overloaded
             | Self::ShuttingDown
             | Self::Internal => None,
+        }
+    }
+
+    /// What is wrong in particular, in a few constant words, where a reason has several causes.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidCredentials { problem, .. } => Some(problem.as_str()),
+            Self::UpstreamUnavailable { cause, .. } => Some(cause.as_str()),
+            Self::UpstreamMalformed { problem, .. } => Some(problem),
+            _ => None,
         }
     }
 }

@@ -8,14 +8,15 @@
 //! |---|---|---|
 //! | top | [`cli`], [`app`], [`config`], [`telemetry`] | wiring and policy; no behaviour of a request |
 //! | middle | [`server`] | the rim around any RPC |
-//! | | [`api`] | from a gRPC request to a lookup, from an answer to a response |
+//! | | [`api`] | from a gRPC request to a query, from an answer to a response |
 //! | | [`lookup`] | decorators between the two |
-//! | | [`rocketchat`] | from a lookup to a REST request, from JSON to a message |
+//! | | [`rocketchat`] | from a query to a REST request, from JSON to a message |
 //! | | [`sandbox`] | a stand-in for Rocket.Chat, for the demo and the tests |
-//! | ground | [`source`], [`error`], [`credentials`], [`call_id`], [`deadline`], [`journal`], [`proto`] | what the rooms share |
+//! | ground | [`route`], [`query`], [`exchange`], [`source`] | what is asked, by whom, what came back, and the traits between |
+//! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`proto`] | what the rooms share beside that |
 //!
 //! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
-//! [`source::ConferenceSource`] and its implementations in the order of [`app::source`].
+//! [`source`] and the implementations of its traits in the order of [`app::source`].
 
 pub mod api;
 pub mod app;
@@ -25,10 +26,14 @@ pub mod config;
 pub mod credentials;
 pub mod deadline;
 pub mod error;
+pub mod exchange;
 pub mod journal;
 pub mod lookup;
 pub mod proto;
+pub mod query;
+pub mod record;
 pub mod rocketchat;
+pub mod route;
 pub mod sandbox;
 pub mod server;
 pub mod source;

@@ -5,11 +5,16 @@ mod body;
 mod client;
 mod failure;
 mod fields;
+mod head;
+mod info;
 mod json;
+mod method;
+mod tls;
 mod translate;
 mod upstream;
 
 pub use client::{Client, Options};
 pub use json::Malformed;
+pub use method::Method;
 pub use translate::video_conference;
 pub use upstream::{BaseUrl, Proxy, TrustAnchors};

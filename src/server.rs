@@ -1,17 +1,25 @@
 //! The rim around any RPC: connections, their end, the layers of the request stack, health and
 //! reflection. Knows nothing of conferences.
 
+mod access_log;
+mod body;
+mod handler;
 mod health;
 pub mod layers;
 mod lifecycle;
+mod methods;
 mod reflection;
 
+pub use access_log::AccessLog;
+pub use body::Body;
+pub use handler::{Handler, Rpcs};
 pub use health::{Health, health};
 pub use lifecycle::{Drain, serve};
+pub use methods::{Methods, methods};
 pub use reflection::reflection;
 
 /// A request as it comes from a connection.
 pub type Request = http::Request<tonic::body::Body>;
 
 /// An answer as it goes to a connection.
-pub type Response = http::Response<tonic::body::Body>;
+pub type Response = http::Response<Body>;

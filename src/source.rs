@@ -1,43 +1,42 @@
-//! What joins the rooms: a lookup, its answer, and the trait of everything that can answer it.
-
-use std::time::{Duration, SystemTime};
+//! What joins the rooms: the traits of everything that can answer a query.
 
 use crate::{
-    call_id::CallId, credentials::Credentials, deadline::Deadline, error::Error, journal::Journal,
-    proto::v1::VideoConference,
+    error::Error,
+    exchange::{Exchange, Moment},
+    query::{Attempt, Caller, Query},
+    route::{Info, Parameters},
 };
 
-/// One caller's question for one conference.
+/// What a caller is told.
 #[derive(Clone, Debug)]
-pub struct Lookup {
-    /// Which conference.
-    pub call_id: CallId,
-    /// On whose behalf. An answer never crosses credentials.
-    pub credentials: Credentials,
-    /// The oldest answer that the caller accepts; `None` leaves it to the sources.
-    pub max_age: Option<Duration>,
-    /// When the caller stops waiting.
-    pub deadline: Deadline,
-    /// Whether an idle connection may be used. A second attempt needs a new one: where one idle
-    /// connection was found closed, the others are likely to be, too.
-    pub may_reuse_connection: bool,
-    /// Where reads of Rocket.Chat are noted for the access line.
-    pub journal: Journal,
+pub struct Answer<T> {
+    /// What Rocket.Chat said, without loss.
+    pub value: T,
+    /// When the request for it was sent.
+    pub read_at: Moment,
 }
 
-/// What Rocket.Chat said.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The conference, without loss.
-    pub conference: VideoConference,
-    /// When the request for this answer was sent, by this machine's clock.
-    pub read_at: SystemTime,
-    /// The status of Rocket.Chat's answer, a 2xx.
-    pub http_status: u16,
+/// Answers callers: the end of the source stack that `api` sees.
+pub trait Lookup<P: Parameters>: Send + Sync + 'static {
+    /// Finds the answer. Dropping the future tells that the caller has gone.
+    fn find(
+        &self,
+        query: &Query<P>,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Answer<P::Answer>, Error>> + Send;
 }
 
-/// Anything that can answer a lookup: Rocket.Chat's client, and every decorator around it.
-pub trait ConferenceSource: Send + Sync + 'static {
-    /// Finds the conference. Dropping the future gives the lookup up, upstream request included.
-    fn find(&self, lookup: &Lookup) -> impl Future<Output = Result<Answer, Error>> + Send;
+/// Answers everything that the service asks for.
+pub trait ConferenceSource: Lookup<Info> {}
+
+impl<S: Lookup<Info>> ConferenceSource for S {}
+
+/// Asks Rocket.Chat: its client, and every decorator that is about requests and not about callers.
+pub trait Upstream<P: Parameters>: Send + Sync + 'static {
+    /// Makes one request, or as many as the decorator stands for. Dropping the future gives it up.
+    fn ask(
+        &self,
+        query: &Query<P>,
+        attempt: &Attempt,
+    ) -> impl Future<Output = Exchange<P::Answer>> + Send;
 }

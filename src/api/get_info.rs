@@ -1,45 +1,45 @@
-//! `GetInfo`: from a request to a lookup, from an answer to a response.
+//! `GetInfo`: from a request to a query, from an answer to a response.
 
 use std::time::Duration;
 
 use tonic::Request;
 
-use super::{Options, metadata};
+use super::{Api, caller, metadata};
 use crate::{
     call_id::CallId,
-    deadline::Deadline,
     error::Error,
-    journal::Journal,
-    proto::v1::{GetInfoRequest, GetInfoResponse},
-    source::{Answer, ConferenceSource, Lookup},
+    proto::v1::{GetInfoRequest, GetInfoResponse, VideoConference},
+    query::{Caller, Query},
+    record::Record,
+    route::Info,
+    source::{Answer, ConferenceSource},
 };
 
-pub(super) async fn answer(
-    source: &impl ConferenceSource,
-    options: Options,
+pub(super) async fn answer<S: ConferenceSource>(
+    api: &Api<S>,
     request: Request<GetInfoRequest>,
+    record: &Record,
 ) -> Result<GetInfoResponse, Error> {
-    let lookup = to_lookup(options, request)?;
-    source.find(&lookup).await.map(to_response)
+    let (query, caller) = to_query(api, request, record)?;
+    api.source.find(&query, &caller).await.map(to_response)
 }
 
 /// Checks the credentials before the request, as Rocket.Chat does.
-fn to_lookup(options: Options, mut request: Request<GetInfoRequest>) -> Result<Lookup, Error> {
+fn to_query<S>(
+    api: &Api<S>,
+    request: Request<GetInfoRequest>,
+    record: &Record,
+) -> Result<(Query<Info>, Caller), Error> {
     let credentials = metadata::credentials(request.metadata())?;
-    // Put there by the request stack, which no call gets around.
-    let extensions = request.extensions_mut();
-    let deadline = extensions.remove::<Deadline>().ok_or(Error::Internal)?;
-    let journal = extensions.remove::<Journal>().ok_or(Error::Internal)?;
+    let caller = caller(&request, record)?;
 
     let GetInfoRequest { call_id, max_age } = request.into_inner();
-    Ok(Lookup {
-        call_id: CallId::new(call_id, options.max_call_id_bytes).map_err(Error::InvalidCallId)?,
-        credentials,
-        max_age: max_age.map(to_duration).transpose()?,
-        deadline,
-        may_reuse_connection: true,
-        journal,
-    })
+    let info = Info {
+        call_id: CallId::new(call_id, api.options.max_call_id_bytes)
+            .map_err(Error::InvalidCallId)?,
+    };
+    let max_age = max_age.map(to_duration).transpose()?;
+    Ok((api.query(info, credentials), Caller { max_age, ..caller }))
 }
 
 /// protobuf's own limits of a `Duration`, without the negative half.
@@ -53,10 +53,10 @@ fn to_duration(max_age: prost_types::Duration) -> Result<Duration, Error> {
     }
 }
 
-fn to_response(answer: Answer) -> GetInfoResponse {
+fn to_response(answer: Answer<VideoConference>) -> GetInfoResponse {
     GetInfoResponse {
-        video_conference: Some(answer.conference),
-        read_at: Some(answer.read_at.into()),
+        video_conference: Some(answer.value),
+        read_at: Some(answer.read_at.wall.into()),
     }
 }
 

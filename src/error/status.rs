@@ -2,16 +2,18 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use http::Response;
 use tonic::{
     Code, Status,
-    body::Body,
     metadata::{MetadataMap, MetadataValue},
 };
 use tonic_types::{ErrorDetails, QuotaViolation, StatusExt};
 
 use super::Error;
-use crate::{credentials, proto::v1::ErrorReason as Reason};
+use crate::{
+    credentials,
+    proto::v1::ErrorReason as Reason,
+    record::{Record, Refusal},
+};
 
 /// `google.rpc.ErrorInfo.domain` of every error of ours.
 pub const DOMAIN: &str = "videoconf-facade";
@@ -22,13 +24,15 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// How long a caller should leave us alone when we are the trouble.
 const OWN_TROUBLE: Duration = Duration::from_secs(1);
 
-/// What an access line tells of a refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// `ErrorInfo.reason`.
-    pub reason: String,
-    /// `ErrorInfo.metadata["problem"]`.
-    pub problem: Option<String>,
+/// Refuses a call: what its caller hears, and what its record tells.
+#[must_use]
+pub fn refuse(error: &Error, record: &Record) -> Status {
+    let (_, reason, _) = row(error);
+    record.refused(Refusal {
+        reason,
+        problem: error.problem(),
+    });
+    to_status(error)
 }
 
 /// The status of `error`, with its details: always an `ErrorInfo`, and what else applies.
@@ -48,22 +52,6 @@ pub fn to_status(error: &Error) -> Status {
         headers.insert(PUSHBACK, MetadataValue::from(millis));
     }
     Status::with_error_details_and_metadata(code, message, details, headers)
-}
-
-/// `error` as a whole answer, for layers that stand outside tonic's handlers.
-#[must_use]
-pub fn to_response(error: &Error) -> Response<Body> {
-    to_status(error).into_http()
-}
-
-/// What an access line tells of `status`; `None` if it isn't one of ours.
-#[must_use]
-pub fn refusal(status: &Status) -> Option<Refusal> {
-    let mut info = status.get_details_error_info()?;
-    (info.domain == DOMAIN).then(|| Refusal {
-        reason: info.reason,
-        problem: info.metadata.remove("problem"),
-    })
 }
 
 /// The code's name in the protocol.
@@ -105,7 +93,7 @@ fn row(error: &Error) -> (Code, Reason, &'static str) {
             Reason::InvalidMaxAge,
             "max_age is not valid",
         ),
-        Error::InvalidParams(_) => (
+        Error::InvalidParams { .. } => (
             Code::InvalidArgument,
             Reason::InvalidParams,
             "Rocket.Chat does not accept the parameters",
@@ -126,10 +114,10 @@ fn row(error: &Error) -> (Code, Reason, &'static str) {
                 Reason::CredentialsMissing,
                 "x-user-id and x-auth-token are required metadata",
             ),
-            Problem::Repeated | Problem::NotPrintableAscii => (
+            Problem::Repeated | Problem::NotPrintableAscii | Problem::Padded => (
                 Code::Unauthenticated,
                 Reason::CredentialsMalformed,
-                "x-user-id and x-auth-token must be one printable ASCII value each",
+                "x-user-id and x-auth-token must be one printable ASCII value each, without spaces around it",
             ),
         },
         Error::CredentialsRejected => (
@@ -198,22 +186,16 @@ fn metadata(error: &Error) -> HashMap<String, String> {
     };
     let http_status = error.http_status().map(|status| status.to_string());
     add("http_status", http_status.as_deref());
+    add("problem", error.problem());
     match error {
-        Error::InvalidParams(text) | Error::UpstreamRejected(text) | Error::Forbidden(text) => {
+        Error::InvalidParams { text, .. }
+        | Error::UpstreamRejected(text)
+        | Error::Forbidden(text) => {
             add("upstream_error", text.error.as_deref());
             add("upstream_error_type", text.error_type.as_deref());
         }
-        Error::InvalidCredentials { key, problem } => {
-            add("metadata_key", Some(key));
-            add("problem", Some(problem.as_str()));
-        }
-        Error::UpstreamUnavailable { cause, .. } => add("problem", Some(cause.as_str())),
-        Error::UpstreamMalformed {
-            problem, detail, ..
-        } => {
-            add("problem", Some(problem));
-            add("detail", detail.as_deref());
-        }
+        Error::InvalidCredentials { key, .. } => add("metadata_key", Some(key)),
+        Error::UpstreamMalformed { detail, .. } => add("detail", detail.as_deref()),
         Error::DeadlineExceeded(limit) => add("limit", Some(limit.as_str())),
         _ => {}
     }
@@ -228,10 +210,10 @@ fn violation(error: &Error) -> Option<(&'static str, String)> {
             "max_age",
             "must be a valid Duration and not negative".to_owned(),
         )),
-        Error::InvalidParams(text) => {
+        Error::InvalidParams { route, text } => {
             let said = text.error.as_deref();
             let said = said.unwrap_or("not accepted by Rocket.Chat");
-            Some(("call_id", said.to_owned()))
+            Some((route.blamed_field, said.to_owned()))
         }
         _ => None,
     }
@@ -242,7 +224,7 @@ fn violation(error: &Error) -> Option<(&'static str, String)> {
 fn retry_millis(error: &Error) -> Option<u64> {
     let after = match error {
         Error::UpstreamRateLimited { retry_after, .. }
-        | Error::BudgetExhausted { retry_after }
+        | Error::BudgetExhausted { retry_after, .. }
         | Error::UpstreamUnavailable { retry_after, .. } => *retry_after,
         Error::Overloaded | Error::ShuttingDown => OWN_TROUBLE,
         _ => return None,
@@ -252,21 +234,23 @@ fn retry_millis(error: &Error) -> Option<u64> {
 
 /// Whose limit it is that was met.
 fn quota(error: &Error) -> Option<QuotaViolation> {
-    let limit = match error {
-        Error::UpstreamRateLimited { limit, .. } => *limit,
-        Error::BudgetExhausted { .. } => None,
+    let (route, limit) = match error {
+        Error::UpstreamRateLimited { route, limit, .. } => (route, *limit),
+        Error::BudgetExhausted { route, .. } => (route, None),
         _ => return None,
     };
     Some(QuotaViolation {
         subject: "client address of the facade".to_owned(),
-        description: "requests to video-conference.info per client address and window".to_owned(),
+        description: format!("requests to {} per client address and window", route.name),
         api_service: "Rocket.Chat".to_owned(),
-        quota_id: "video-conference.info".to_owned(),
+        quota_id: route.name.to_owned(),
         quota_value: limit.map_or(0, i64::from),
         ..QuotaViolation::default()
     })
 }
 
-fn wire_name(reason: Reason) -> &'static str {
+/// A reason as it travels: the name of its value without the prefix.
+#[must_use]
+pub fn wire_name(reason: Reason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }

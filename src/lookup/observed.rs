@@ -1,11 +1,13 @@
-//! Notes each attempt in the call's journal: how long it took and with which status it ended.
+//! Notes each attempt in its journal: that it was made, and how long it took.
 
 use tokio::time::Instant;
 
 use crate::{
-    error::Error,
+    exchange::Exchange,
     journal::Journal,
-    source::{Answer, ConferenceSource, Lookup},
+    query::{Attempt, Query},
+    route::Parameters,
+    source::Upstream,
 };
 
 /// Observes the attempts of the source inside.
@@ -15,10 +17,9 @@ pub struct Observed<S> {
 }
 
 /// An attempt that isn't over. One that is dropped was given up, and is noted too.
-struct Attempt<'a> {
+struct Ongoing<'a> {
     journal: &'a Journal,
     started: Instant,
-    http_status: Option<u16>,
 }
 
 impl<S> Observed<S> {
@@ -28,25 +29,25 @@ impl<S> Observed<S> {
     }
 }
 
-impl<S: ConferenceSource> ConferenceSource for Observed<S> {
-    async fn find(&self, lookup: &Lookup) -> Result<Answer, Error> {
-        let mut attempt = Attempt {
-            journal: &lookup.journal,
-            started: Instant::now(),
-            http_status: None,
-        };
-        let result = self.inner.find(lookup).await;
-        attempt.http_status = match &result {
-            Ok(answer) => Some(answer.http_status),
-            Err(error) => error.http_status(),
-        };
-        result
+impl<P: Parameters, S: Upstream<P>> Upstream<P> for Observed<S> {
+    async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
+        let _ongoing = Ongoing::begin(&attempt.journal);
+        self.inner.ask(query, attempt).await
     }
 }
 
-impl Drop for Attempt<'_> {
+impl<'a> Ongoing<'a> {
+    fn begin(journal: &'a Journal) -> Self {
+        journal.begin();
+        Self {
+            journal,
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Ongoing<'_> {
     fn drop(&mut self) {
-        self.journal
-            .attempted(self.started.elapsed(), self.http_status);
+        self.journal.end(self.started.elapsed());
     }
 }

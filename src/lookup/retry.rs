@@ -2,10 +2,13 @@
 
 use crate::{
     error::{Error, Unavailable},
-    source::{Answer, ConferenceSource, Lookup},
+    exchange::Exchange,
+    query::{Attempt, Connection, Query},
+    route::Parameters,
+    source::Upstream,
 };
 
-/// Repeats a lookup of the source inside, once.
+/// Repeats a request of the source inside, once, if its route allows that.
 #[derive(Debug)]
 pub struct Retry<S> {
     inner: S,
@@ -18,29 +21,28 @@ impl<S> Retry<S> {
     }
 }
 
-impl<S: ConferenceSource> ConferenceSource for Retry<S> {
-    async fn find(&self, lookup: &Lookup) -> Result<Answer, Error> {
-        match self.inner.find(lookup).await {
-            Err(error) if repeatable(&error) => {
-                let again = Lookup {
-                    may_reuse_connection: false,
-                    ..lookup.clone()
-                };
-                self.inner.find(&again).await
-            }
-            result => result,
+impl<P: Parameters, S: Upstream<P>> Upstream<P> for Retry<S> {
+    async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
+        let exchange = self.inner.ask(query, attempt).await;
+        if !P::ROUTE.is_repeatable || !was_closed(&exchange) {
+            return exchange;
         }
+        let again = Attempt {
+            connection: Connection::New,
+            ..attempt.clone()
+        };
+        self.inner.ask(query, &again).await
     }
 }
 
 /// A connection closed before an answer: as a rule Rocket.Chat's server closed an idle connection
-/// of the pool at the moment at which it was used again. Asking twice is safe, since it is a GET.
-fn repeatable(error: &Error) -> bool {
+/// of the pool at the moment at which it was used again.
+fn was_closed<T>(exchange: &Exchange<T>) -> bool {
     matches!(
-        error,
-        Error::UpstreamUnavailable {
+        exchange.result,
+        Err(Error::UpstreamUnavailable {
             cause: Unavailable::ConnectionClosed,
             ..
-        }
+        })
     )
 }

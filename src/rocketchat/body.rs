@@ -1,19 +1,16 @@
-//! Reading and unpacking the body of an answer, up to a limit.
-//!
-//! The library can unpack, but knows the names of codings only in lower case, stops after the first
-//! member of a gzip file, and doesn't tell a broken packing from a broken connection.
+//! Reading the body of an answer, or as much of it as anybody needs.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+mod packing;
 
-use flate2::write::{MultiGzDecoder, ZlibDecoder};
-use http::{HeaderMap, header::CONTENT_ENCODING};
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use reqwest::Response;
+use tokio::time::timeout;
 
+use self::packing::Packed;
 use super::failure::cut_off;
-use crate::error::Error;
+use crate::{deadline::Deadline, error::Error};
 
 /// The codings that are understood, for `Accept-Encoding`.
 pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
@@ -21,30 +18,29 @@ pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
 /// What is left of a call's time for its refusal to reach the caller, at most.
 const RESERVE: Duration = Duration::from_millis(50);
 
-/// A body as it comes in, unpacked on the way.
-enum Body {
-    Plain(Limited),
-    Gzip(MultiGzDecoder<Limited>),
-    /// zlib's format, as HTTP has it.
-    Deflate(ZlibDecoder<Limited>),
-}
+/// How long the body of a refusal is waited for, whose status is known already. Enough for a server
+/// that has something to say; one that stalls doesn't hold its caller.
+const REFINING: Duration = Duration::from_millis(500);
 
-/// What is unpacked so far. Writing more than the limit fails.
-struct Limited {
-    bytes: Vec<u8>,
-    max_bytes: usize,
-    is_exceeded: bool,
-}
+/// How long a call waits for the end of a body that it doesn't need. As a rule the end comes within
+/// a moment, and who asks again at once then finds a connection that is free.
+const DISCARDING: Duration = Duration::from_millis(25);
+
+/// How long the end of such a body is waited for in all. Later it is cheaper to connect anew.
+const DISCARDING_IN_BACKGROUND: Duration = Duration::from_millis(250);
+
+/// How much of such a body is read, in bytes.
+const MAX_DISCARDED: usize = 64 * 1024;
 
 /// Reads the body of a success, of at most `max_bytes` when it is unpacked.
-pub(super) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
     let http_status = response.status().as_u16();
     let malformed = |problem| Error::UpstreamMalformed {
         http_status,
         problem,
         detail: None,
     };
-    let mut body = Body::new(response.headers(), max_bytes)
+    let mut body = Packed::new(response.headers(), max_bytes)
         .ok_or_else(|| malformed("unknown content encoding"))?;
     while let Some(chunk) = response.chunk().await.map_err(|_| cut_off())? {
         body.push(&chunk).map_err(malformed)?;
@@ -52,19 +48,17 @@ pub(super) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
     body.finish().map_err(malformed)
 }
 
-/// Reads the body of a refusal as far as it is to be had within `max_bytes` and `time`. Whatever is
+/// Reads the body of a refusal as far as it is to be had soon and within `max_bytes`. Whatever is
 /// wrong with it, the status holds.
 pub(super) async fn read_in_time(
-    mut response: Response,
+    response: &mut Response,
     max_bytes: usize,
-    time: Duration,
+    deadline: Deadline,
 ) -> Vec<u8> {
-    let Some(mut body) = Body::new(response.headers(), max_bytes) else {
+    let Some(mut body) = Packed::new(response.headers(), max_bytes) else {
         return Vec::new();
     };
-    // Not to the last moment, so that the caller hears the status and not of the deadline.
-    let time = time.saturating_sub(RESERVE.min(time / 10));
-    let _ = tokio::time::timeout(time, async {
+    let _ = timeout(in_time(REFINING, deadline), async {
         while let Ok(Some(chunk)) = response.chunk().await {
             if body.push(&chunk).is_err() {
                 break;
@@ -75,83 +69,26 @@ pub(super) async fn read_in_time(
     body.finish().unwrap_or_default()
 }
 
-impl Body {
-    /// A body with these headers; `None` if its coding isn't understood, or if it has several.
-    fn new(headers: &HeaderMap, max_bytes: usize) -> Option<Self> {
-        let limited = || Limited {
-            bytes: Vec::new(),
-            max_bytes,
-            is_exceeded: false,
-        };
-        let mut body = Self::Plain(limited());
-        for value in headers.get_all(CONTENT_ENCODING) {
-            for name in value.to_str().ok()?.split(',') {
-                let next = match name.trim().to_ascii_lowercase().as_str() {
-                    "" | "identity" => continue,
-                    "gzip" | "x-gzip" => Self::Gzip(MultiGzDecoder::new(limited())),
-                    "deflate" => Self::Deflate(ZlibDecoder::new(limited())),
-                    _ => return None,
-                };
-                let Self::Plain(_) = body else {
-                    return None;
-                };
-                body = next;
-            }
+/// Reads what is left of an answer and forgets it: a connection is used again only after the end of
+/// its last answer. For a moment the call waits, then it goes on in the background.
+pub(super) async fn discard(mut response: Response, deadline: Deadline) {
+    let mut rest = Box::pin(async move {
+        let mut discarded = 0;
+        while let Ok(Some(chunk)) = response.chunk().await
+            && discarded < MAX_DISCARDED
+        {
+            discarded += chunk.len();
         }
-        Some(body)
-    }
-
-    /// Takes what came in.
-    fn push(&mut self, chunk: &[u8]) -> Result<(), &'static str> {
-        let pushed = match self {
-            Self::Plain(limited) => limited.write_all(chunk),
-            Self::Gzip(decoder) => decoder.write_all(chunk),
-            Self::Deflate(decoder) => decoder.write_all(chunk),
-        };
-        pushed.map_err(|_| self.problem())
-    }
-
-    /// The whole body, when all of it came in.
-    fn finish(mut self) -> Result<Vec<u8>, &'static str> {
-        let finished = match &mut self {
-            Self::Plain(_) => Ok(()),
-            Self::Gzip(decoder) => decoder.try_finish(),
-            Self::Deflate(decoder) => decoder.try_finish(),
-        };
-        match finished {
-            Ok(()) => Ok(std::mem::take(&mut self.limited_mut().bytes)),
-            Err(_) => Err(self.problem()),
-        }
-    }
-
-    fn problem(&mut self) -> &'static str {
-        if self.limited_mut().is_exceeded {
-            "larger than the limit"
-        } else {
-            "content encoding broken"
-        }
-    }
-
-    fn limited_mut(&mut self) -> &mut Limited {
-        match self {
-            Self::Plain(limited) => limited,
-            Self::Gzip(decoder) => decoder.get_mut(),
-            Self::Deflate(decoder) => decoder.get_mut(),
-        }
+    });
+    if rest.as_mut().now_or_never().is_none() {
+        let rest = tokio::spawn(timeout(DISCARDING_IN_BACKGROUND, rest));
+        let _ = timeout(in_time(DISCARDING, deadline), rest).await;
     }
 }
 
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.max_bytes {
-            self.is_exceeded = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// `time`, but not to the last moment before the deadline, so that the caller hears the status and
+/// not of the deadline.
+fn in_time(time: Duration, deadline: Deadline) -> Duration {
+    let remaining = deadline.remaining();
+    time.min(remaining.saturating_sub(RESERVE.min(remaining / 10)))
 }

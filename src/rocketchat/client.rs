@@ -1,19 +1,21 @@
-//! The client of Rocket.Chat's REST API: one GET a lookup, nothing behind its caller's back.
+//! The client of Rocket.Chat's REST API: one request an attempt, nothing behind its caller's back.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{StatusCode, header};
-use reqwest::{redirect, retry};
+use http::header;
+use reqwest::{Response, redirect, retry};
 
 use super::{
-    BaseUrl, Proxy, TrustAnchors, body,
+    BaseUrl, Method, Proxy, TrustAnchors, body,
     failure::{self, no_answer},
-    translate,
+    head, tls,
 };
 use crate::{
     credentials::{AUTH_TOKEN, USER_ID},
     error::Error,
-    source::{Answer, ConferenceSource, Lookup},
+    exchange::{Exchange, Head, Moment},
+    query::{Attempt, Connection, Query},
+    source::Upstream,
 };
 
 /// How the client introduces itself.
@@ -49,13 +51,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// Prepares a client; nothing is sent yet. A rustls crypto provider must be installed.
+    /// Prepares a client; nothing is sent yet.
     ///
     /// # Errors
-    /// The TLS backend refuses its configuration, as it does where the system has no trust anchors.
+    /// TLS is to be spoken and the system has no trust anchors.
     pub fn new(options: Options) -> Result<Self, String> {
-        let pooling = builder(&options).build();
-        let connecting = builder(&options).pool_max_idle_per_host(0).build();
+        let speaks_tls =
+            options.base_url.is_https() || options.proxy.as_ref().is_some_and(Proxy::is_https);
+        let tls = if speaks_tls {
+            tls::config(options.trust_anchors.clone())?
+        } else {
+            tls::unused()
+        };
+        let builder = || builder(&options).tls_backend_preconfigured(tls.clone());
+        let pooling = builder().build();
+        let connecting = builder().pool_max_idle_per_host(0).build();
         Ok(Self {
             pooling: pooling.map_err(|error| error_text(&error))?,
             connecting: connecting.map_err(|error| error_text(&error))?,
@@ -65,44 +75,78 @@ impl Client {
     }
 }
 
-impl ConferenceSource for Client {
-    async fn find(&self, lookup: &Lookup) -> Result<Answer, Error> {
-        let parameter = ("callId", lookup.call_id.as_str());
-        let http = if lookup.may_reuse_connection {
-            &self.pooling
-        } else {
-            &self.connecting
+impl<M: Method> Upstream<M> for Client {
+    async fn ask(&self, query: &Query<M>, attempt: &Attempt) -> Exchange<M::Answer> {
+        let request = self.request(query, attempt.connection);
+        let sent = Moment::now();
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Exchange {
+                    sent: (!error.is_connect() && !error.is_builder()).then_some(sent),
+                    head: None,
+                    result: Err(no_answer(&error)),
+                };
+            }
         };
-        let request = http
-            .get(self.base_url.method("video-conference.info", parameter))
-            .header(USER_ID, lookup.credentials.user_id.expose())
-            .header(AUTH_TOKEN, lookup.credentials.auth_token.expose())
-            .header(header::ACCEPT, "application/json")
-            .header(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
-
-        let read_at = SystemTime::now();
-        let response = request.send().await.map_err(|error| no_answer(&error))?;
-
-        let status = response.status();
-        if !status.is_success() {
-            let token = &lookup.credentials.auth_token;
-            let headers = response.headers().clone();
-            let body = if failure::is_refined_by_body(status) {
-                let time = lookup.deadline.remaining();
-                body::read_in_time(response, self.max_body_bytes, time).await
-            } else {
-                Vec::new()
-            };
-            return Err(failure::refusal(status, &headers, &body, token));
+        let head = head::read(response.status(), response.headers());
+        attempt.journal.answered(head);
+        Exchange {
+            sent: Some(sent),
+            head: Some(head),
+            result: self.result(query, attempt, &head, response).await,
         }
-        let body = body::read(response, self.max_body_bytes).await?;
-        let conference = translate::video_conference(&body)
-            .map_err(|malformed| not_understood(status, malformed))?;
-        Ok(Answer {
-            conference,
-            read_at,
-            http_status: status.as_u16(),
-        })
+    }
+}
+
+impl Client {
+    fn request<M: Method>(
+        &self,
+        query: &Query<M>,
+        connection: Connection,
+    ) -> reqwest::RequestBuilder {
+        let http = match connection {
+            Connection::Any => &self.pooling,
+            Connection::New => &self.connecting,
+        };
+        let url = self
+            .base_url
+            .method(M::ROUTE.name, query.parameters.query());
+        http.request(M::ROUTE.verb.clone(), url)
+            .header(USER_ID, query.credentials.user_id.expose())
+            .header(AUTH_TOKEN, query.credentials.auth_token.expose())
+            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING)
+    }
+
+    /// What `response` says. Of its body as much is read as is needed for that; the rest is seen to,
+    /// so that its connection can be used again.
+    async fn result<M: Method>(
+        &self,
+        query: &Query<M>,
+        attempt: &Attempt,
+        head: &Head,
+        mut response: Response,
+    ) -> Result<M::Answer, Error> {
+        if response.status().is_success() {
+            let body = body::read(&mut response, self.max_body_bytes).await;
+            if body.is_err() {
+                body::discard(response, attempt.deadline).await;
+            }
+            return M::answer(&body?).map_err(|malformed| Error::UpstreamMalformed {
+                http_status: head.status,
+                problem: malformed.problem,
+                detail: malformed.detail,
+            });
+        }
+        let body = if failure::is_refined_by_body(head.status) {
+            body::read_in_time(&mut response, self.max_body_bytes, attempt.deadline).await
+        } else {
+            Vec::new()
+        };
+        body::discard(response, attempt.deadline).await;
+        let token = &query.credentials.auth_token;
+        Err(failure::refusal(M::ROUTE, head, &body, token))
     }
 }
 
@@ -124,21 +168,7 @@ fn builder(options: &Options) -> reqwest::ClientBuilder {
     if let Some(proxy) = options.proxy.clone() {
         builder = builder.proxy(proxy.into_inner());
     }
-    if let Some(anchors) = options.trust_anchors.clone() {
-        builder = builder.tls_certs_only(anchors.into_inner());
-    } else if !options.base_url.is_https() {
-        // Spares the reading of the system's trust anchors, which nobody will ask for.
-        builder = builder.tls_certs_only([]);
-    }
     builder
-}
-
-fn not_understood(status: StatusCode, malformed: super::Malformed) -> Error {
-    Error::UpstreamMalformed {
-        http_status: status.as_u16(),
-        problem: malformed.problem,
-        detail: malformed.detail,
-    }
 }
 
 /// The library's message with what caused it.

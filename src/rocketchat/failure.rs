@@ -3,13 +3,14 @@
 mod no_answer;
 mod wait;
 
-use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use super::json;
 use crate::{
     credentials::AuthToken,
     error::{Error, Unavailable, UpstreamText},
+    exchange::Head,
+    route::Route,
 };
 pub(super) use no_answer::{cut_off, no_answer};
 
@@ -20,34 +21,30 @@ const MAX_ERROR_BYTES: usize = 512;
 const MAX_ERROR_TYPE_BYTES: usize = 128;
 
 /// Whether the body of an answer with this status says more than the status.
-pub(super) fn is_refined_by_body(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 403 | 404)
+pub(super) fn is_refined_by_body(http_status: u16) -> bool {
+    matches!(http_status, 400 | 403 | 404)
 }
 
 /// What an answer with a status other than 2xx means. The status decides; `body` only refines it,
 /// and whatever is wrong with the body, the status holds.
-pub(super) fn refusal(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    token: &AuthToken,
-) -> Error {
-    let http_status = status.as_u16();
+pub(super) fn refusal(route: &'static Route, head: &Head, body: &[u8], token: &AuthToken) -> Error {
+    let http_status = head.status;
     let json = json::object(body).ok();
     let text = || upstream_text(json.as_ref(), token);
     match http_status {
-        400 => bad_request(json.as_ref(), text()),
+        400 => bad_request(route, json.as_ref(), text()),
         401 => Error::CredentialsRejected,
         403 => Error::Forbidden(text()),
         404 if is_refusal_of_rocketchat(json.as_ref()) => Error::CallNotFound,
         404 | 405 => Error::UpstreamEndpointMissing { http_status },
         408 | 502 | 503 | 504 => Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
-            retry_after: wait::while_unavailable(headers),
+            retry_after: wait::while_unavailable(head),
         },
         429 => Error::UpstreamRateLimited {
-            retry_after: wait::while_rate_limited(headers),
-            limit: wait::number(headers, "x-ratelimit-limit"),
+            route,
+            retry_after: wait::while_rate_limited(head),
+            limit: head.rate_limit.and_then(|limit| limit.limit),
         },
         500..=599 => Error::UpstreamFailed { http_status },
         _ => Error::UpstreamMalformed {
@@ -64,10 +61,16 @@ pub(super) fn refusal(
 /// Rocket.Chat's 400s. Its validation sets `errorType`, with or without the prefix `error-`
 /// depending on the version; a call that doesn't exist, or that the user can't see, has only
 /// `error`; everything else is a failure of its handler.
-fn bad_request(json: Option<&Map<String, Value>>, text: UpstreamText) -> Error {
+fn bad_request(
+    route: &'static Route,
+    json: Option<&Map<String, Value>>,
+    text: UpstreamText,
+) -> Error {
     let member = |key| json.and_then(|json| json.get(key)).and_then(Value::as_str);
     match (member("error"), member("errorType")) {
-        (_, Some("invalid-params" | "error-invalid-params")) => Error::InvalidParams(text),
+        (_, Some("invalid-params" | "error-invalid-params")) => {
+            Error::InvalidParams { route, text }
+        }
         (Some("invalid-params"), None) => Error::CallNotFoundOrNotVisible,
         _ => Error::UpstreamRejected(text),
     }
@@ -95,11 +98,16 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::route::INFO;
 
     fn refused(status: u16, body: &str) -> Error {
         let token = AuthToken::new(HeaderValue::from_static("canary")).unwrap();
-        let status = StatusCode::from_u16(status).unwrap();
-        refusal(status, &HeaderMap::new(), body.as_bytes(), &token)
+        let head = Head {
+            status,
+            rate_limit: None,
+            retry_after: None,
+        };
+        refusal(&INFO, &head, body.as_bytes(), &token)
     }
 
     fn text(error: Option<&str>, error_type: Option<&str>) -> UpstreamText {
@@ -117,6 +125,7 @@ mod tests {
             problem,
             detail: None,
         };
+        let invalid_params = |text| Error::InvalidParams { route: &INFO, text };
         let strange = "a status that Rocket.Chat does not use here";
         let unavailable = |http_status| Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
@@ -126,12 +135,12 @@ mod tests {
             (
                 400,
                 r#"{"success":false,"error":"x [invalid-params]","errorType":"invalid-params"}"#,
-                Error::InvalidParams(text(Some("x [invalid-params]"), Some("invalid-params"))),
+                invalid_params(text(Some("x [invalid-params]"), Some("invalid-params"))),
             ),
             (
                 400,
                 r#"{"success":false,"errorType":"error-invalid-params","error":"x"}"#,
-                Error::InvalidParams(text(Some("x"), Some("error-invalid-params"))),
+                invalid_params(text(Some("x"), Some("error-invalid-params"))),
             ),
             (
                 400,

@@ -1,7 +1,9 @@
 //! Where Rocket.Chat is and how it is reached, checked before anything is sent.
 
+use std::fmt::Write;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Url};
+use reqwest::Url;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -21,11 +23,14 @@ pub struct BaseUrl(Url);
 
 /// A proxy on the way to Rocket.Chat. May hold credentials, so it has no `Debug`.
 #[derive(Clone)]
-pub struct Proxy(reqwest::Proxy);
+pub struct Proxy {
+    inner: reqwest::Proxy,
+    is_https: bool,
+}
 
 /// The certificates of the authorities that may vouch for Rocket.Chat.
 #[derive(Clone)]
-pub struct TrustAnchors(Vec<Certificate>);
+pub struct TrustAnchors(RootCertStore);
 
 impl BaseUrl {
     /// Reads a URL, with or without a path prefix and trailing slashes.
@@ -51,13 +56,27 @@ impl BaseUrl {
         self.0.scheme() == "https"
     }
 
-    /// The URL of an API method, with one query parameter.
-    pub(super) fn method(&self, method: &str, (name, value): (&str, &str)) -> Url {
+    /// The URL of an API method, with its parameters.
+    pub(super) fn method<'a>(
+        &self,
+        name: &str,
+        query: impl IntoIterator<Item = (&'static str, &'a str)>,
+    ) -> Url {
         let mut url = self.0.clone();
         let prefix = self.0.path().trim_end_matches('/');
-        url.set_path(&format!("{prefix}/api/v1/{method}"));
-        let value = utf8_percent_encode(value, ENCODED);
-        url.set_query(Some(&format!("{name}={value}")));
+        url.set_path(&format!("{prefix}/api/v1/{name}"));
+        let mut text = String::new();
+        for (key, value) in query {
+            let separator = if text.is_empty() { "" } else { "&" };
+            let value = utf8_percent_encode(value, ENCODED);
+            // Writing to a String can't fail.
+            let _ = write!(text, "{separator}{key}={value}");
+        }
+        url.set_query(
+            Some(&text)
+                .filter(|text| !text.is_empty())
+                .map(String::as_str),
+        );
         url
     }
 }
@@ -69,13 +88,19 @@ impl Proxy {
     /// What is wrong with it, in words for an operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = http_url(text)?;
+        let is_https = url.scheme() == "https";
         reqwest::Proxy::all(url)
-            .map(Self)
+            .map(|inner| Self { inner, is_https })
             .map_err(|_| "is not the URL of a proxy".to_owned())
     }
 
+    /// Whether TLS is spoken to it.
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
     pub(super) fn into_inner(self) -> reqwest::Proxy {
-        self.0
+        self.inner
     }
 }
 
@@ -86,22 +111,20 @@ impl TrustAnchors {
     /// What is wrong with them, in words for an operator.
     pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
         let unreadable = || "is not a certificate in PEM".to_owned();
-        let mut certificates = Vec::new();
+        let mut anchors = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|_| unreadable())?;
-            // The client would refuse it, but late and without a name.
-            RootCertStore::empty()
-                .add(certificate.clone())
+            anchors
+                .add(certificate)
                 .map_err(|error| format!("has a certificate that is none: {error}"))?;
-            certificates.push(Certificate::from_der(&certificate).map_err(|_| unreadable())?);
         }
-        if certificates.is_empty() {
+        if anchors.is_empty() {
             return Err("has no certificate in PEM".to_owned());
         }
-        Ok(Self(certificates))
+        Ok(Self(anchors))
     }
 
-    pub(super) fn into_inner(self) -> Vec<Certificate> {
+    pub(super) fn into_inner(self) -> RootCertStore {
         self.0
     }
 }
@@ -132,7 +155,7 @@ mod tests {
             ("http://chat/a/b", "http://chat/a/b/api/v1/m?callId=x"),
             ("http://chat/a/b/", "http://chat/a/b/api/v1/m?callId=x"),
         ] {
-            let url = BaseUrl::parse(base).unwrap().method("m", ("callId", "x"));
+            let url = BaseUrl::parse(base).unwrap().method("m", [("callId", "x")]);
             assert_eq!(url.as_str(), expected, "{base}");
         }
     }
@@ -140,10 +163,11 @@ mod tests {
     #[test]
     fn values_are_encoded_whole() {
         let base = BaseUrl::parse("http://chat").unwrap();
-        let url = base.method("m", ("callId", "a b&c=d?x#y%2F+é'"));
+        assert_eq!(base.method("m", []).as_str(), "http://chat/api/v1/m");
+        let url = base.method("m", [("callId", "a b&c=d?x#y%2F+é'"), ("n", "1")]);
         assert_eq!(
             url.query(),
-            Some("callId=a%20b%26c%3Dd%3Fx%23y%252F%2B%C3%A9%27")
+            Some("callId=a%20b%26c%3Dd%3Fx%23y%252F%2B%C3%A9%27&n=1")
         );
     }
 

@@ -4,80 +4,67 @@ mod catch_panic;
 mod deadline;
 mod drain;
 mod observe;
+mod post_only;
 mod request_id;
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
+use tokio::time::Instant;
+
+use super::{Handler, Request, Response};
+use crate::{
+    error::{Error, status::refuse},
+    record::Record,
 };
-
-use futures_util::future::BoxFuture;
-use tower::{Layer, Service};
-
-use super::{Request, Response};
 
 pub use catch_panic::CatchPanic;
 pub use deadline::EndAtDeadline;
 pub use drain::EndWithDrain;
 pub use observe::Observe;
-pub use request_id::RequestId;
+pub use post_only::PostOnly;
+pub use request_id::{Id, RequestId};
 
-/// What one layer does: something with a request on its way in, something around its answer.
-pub trait Concern: Clone {
-    /// What is kept of a call between the two.
-    type Call: Send + 'static;
-
-    /// Looks at a request, and leaves in its extensions what layers further in need.
-    fn before(&self, request: &mut Request) -> Self::Call;
-
-    /// Waits for the answer of what is inside, or for something else.
+/// What one layer does around whatever is inside.
+pub trait Around: Send + Sync + 'static {
+    /// Answers `request`, as a rule with the answer of `inner`.
     fn around(
-        call: Self::Call,
-        answer: impl Future<Output = Response> + Send + 'static,
-    ) -> impl Future<Output = Response> + Send + 'static;
+        &self,
+        request: Request,
+        inner: &impl Handler,
+    ) -> impl Future<Output = Response> + Send;
 }
 
-/// A [`Concern`] as a layer of tower.
+/// Something [`Around`], as a layer of tower's builder.
 #[derive(Clone, Debug)]
-pub struct Around<C>(pub C);
+pub struct Layer<A>(pub A);
 
-/// A [`Concern`] around the service `S`.
+/// `A` around `H`.
 #[derive(Clone, Debug)]
-pub struct Layered<C, S> {
-    concern: C,
-    inner: S,
+pub struct Layered<A, H> {
+    around: A,
+    inner: H,
 }
 
-impl<C: Concern, S> Layer<S> for Around<C> {
-    type Service = Layered<C, S>;
+impl<A: Clone, H> tower::Layer<H> for Layer<A> {
+    type Service = Layered<A, H>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        let concern = self.0.clone();
-        Layered { concern, inner }
+    fn layer(&self, inner: H) -> Self::Service {
+        let around = self.0.clone();
+        Layered { around, inner }
     }
 }
 
-impl<C, S> Service<Request> for Layered<C, S>
-where
-    C: Concern,
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+impl<A: Around, H: Handler> Handler for Layered<A, H> {
+    async fn handle(&self, request: Request) -> Response {
+        self.around.around(request, &self.inner).await
     }
+}
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let call = self.concern.before(&mut request);
-        let answer = self.inner.call(request);
-        let answer = C::around(call, async {
-            let Ok(response) = answer.await;
-            response
-        });
-        Box::pin(async { Ok(answer.await) })
-    }
+/// The record that [`Observe`] has begun.
+fn record(request: &Request) -> Record {
+    let record = request.extensions().get().cloned();
+    record.unwrap_or_else(|| Record::begin(Instant::now()))
+}
+
+/// The answer that refuses a call because of `error`.
+fn refusal(error: &Error, record: &Record) -> Response {
+    refuse(error, record).into_http()
 }

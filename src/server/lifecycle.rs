@@ -3,13 +3,12 @@
 //! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
 //! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{rt::Executor, server::conn::http2};
+use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -18,9 +17,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
-use tower::{Service, ServiceExt};
 
-use super::{Health, Request, Response};
+use super::{Handler, Health};
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
@@ -35,8 +33,22 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub struct Drain {
     /// How long they may go on after the shutdown began.
     pub timeout: Duration,
+    /// Cancelled when the shutdown began, and whoever watches health has been told; ends the streams.
+    pub begun: CancellationToken,
     /// Cancelled when that time is over; ends the calls that are left.
     pub over: CancellationToken,
+}
+
+impl Drain {
+    /// A drain that leaves calls `timeout`, and hasn't begun.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            begun: CancellationToken::new(),
+            over: CancellationToken::new(),
+        }
+    }
 }
 
 /// Spawns the calls of all connections, and knows when none is left.
@@ -45,16 +57,14 @@ struct Calls(TaskTracker);
 
 /// Serves `stack` on `listener` until `shutdown` is ready; then no connection is accepted any more,
 /// and the calls in flight have the time that `drain` leaves them.
-pub async fn serve<S>(
+pub async fn serve(
     listener: TcpListener,
-    stack: S,
+    stack: impl Handler,
     mut health: Health,
     drain: Drain,
     shutdown: impl Future<Output = ()>,
-) where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+) {
+    let stack = Arc::new(stack);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let calls = Calls::default();
@@ -81,6 +91,7 @@ pub async fn serve<S>(
     tracing::info!(connections = connections.len(), "draining");
     health.stop_serving().await;
     health.end_watches().await;
+    drain.begun.cancel();
     let drained = async {
         tokio::select! {
             // Sends GOAWAY to every client and waits until all have left.
@@ -133,28 +144,28 @@ where
     }
 }
 
-async fn connection<S>(
+async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    stack: S,
+    stack: Arc<impl Handler>,
     calls: Calls,
     watcher: Watcher,
-) where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+) {
     // Answers are small and whole; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting nodelay failed");
     }
-    let stack = stack.map_request(move |request: http::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        request
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let stack = stack.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            Ok::<_, Infallible>(stack.handle(request).await)
+        }
     });
     let connection = http2::Builder::new(calls)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(stack));
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "connection ended with an error");
     }

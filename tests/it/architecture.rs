@@ -9,12 +9,16 @@ use std::{
 const TOP: &[&str] = &["cli", "app", "config", "telemetry"];
 const MIDDLE: &[&str] = &["server", "api", "lookup", "rocketchat", "sandbox"];
 const GROUND: &[&str] = &[
+    "route",
+    "query",
+    "exchange",
     "source",
     "error",
     "credentials",
     "call_id",
     "deadline",
     "journal",
+    "record",
     "proto",
 ];
 

@@ -1,6 +1,6 @@
 //! Every row of the error table, as a stock client sees it.
 
-use std::{net::Ipv4Addr, sync::Mutex, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -11,14 +11,17 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use videoconf_facade::{
     error::{Error, Unavailable},
+    proto::v1::VideoConference,
+    query::{Caller, Query},
+    route::{INFO, Info},
     sandbox::{Reply, Sandbox},
-    source::{Answer, ConferenceSource, Lookup},
+    source::{Answer, Lookup},
 };
 
-use crate::support::{Facade, as_user, request, sandbox, with_metadata};
+use crate::support::{Facade, Failing, as_user, request, sandbox, with_metadata};
 
-/// Longer than anybody would wait who doesn't mean to.
-const LATE: Duration = Duration::from_millis(700);
+/// Longer than anybody would wait who doesn't mean to, and well within what a body is waited for.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What a caller must see.
 #[derive(Debug, Default, PartialEq)]
@@ -436,20 +439,13 @@ async fn what_is_refused_here_is_not_sent_upstream() {
 /// The rows that other causes than an answer of Rocket.Chat have.
 #[tokio::test]
 async fn errors_of_our_own() {
-    /// Fails with what it is given.
-    struct Failing(Mutex<Option<Error>>);
-
-    impl ConferenceSource for Failing {
-        async fn find(&self, _: &Lookup) -> Result<Answer, Error> {
-            let error = self.0.lock().unwrap().take();
-            Err(error.expect("one call"))
-        }
-    }
-
     let retry_after = Duration::from_micros(1_234_001);
     for (error, expected) in [
         (
-            Error::BudgetExhausted { retry_after },
+            Error::BudgetExhausted {
+                route: &INFO,
+                retry_after,
+            },
             row(Code::ResourceExhausted, "BUDGET_EXHAUSTED")
                 .retry(1235)
                 .quota(),
@@ -474,7 +470,7 @@ async fn errors_of_our_own() {
         (Error::Internal, row(Code::Internal, "INTERNAL")),
     ] {
         let case = format!("{error:?}");
-        let facade = Facade::around(Failing(Mutex::new(Some(error)))).await;
+        let facade = Facade::around(Failing(error)).await;
         let status = facade.get("x").await.unwrap_err();
         expected.check(&status, &case);
     }
@@ -484,8 +480,12 @@ async fn errors_of_our_own() {
 async fn a_panic_is_one_failed_call() {
     struct Panicking;
 
-    impl ConferenceSource for Panicking {
-        async fn find(&self, _: &Lookup) -> Result<Answer, Error> {
+    impl Lookup<Info> for Panicking {
+        async fn find(
+            &self,
+            _: &Query<Info>,
+            _: &Caller,
+        ) -> Result<Answer<VideoConference>, Error> {
             panic!("secret");
         }
     }

@@ -1,21 +1,22 @@
 //! Nobody's secrets get out: not to the log, whatever its filter, and not into a status.
 
-use std::{
-    fmt::Write,
-    time::{Duration, SystemTime},
-};
+use std::{fmt::Write, time::Duration};
 
 use http::HeaderValue;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use videoconf_facade::{
     call_id::CallId,
-    credentials::{AuthToken, Credentials, UserId},
+    credentials::{AuthToken, Credentials, FingerprintKey, UserId},
     deadline::{Deadline, Limit},
+    exchange::{Exchange, Moment},
     journal::Journal,
     proto::v1::{GetInfoResponse, VideoConference},
+    query::{Attempt, Caller, Connection, Query},
+    record::Record,
+    route::Info,
     sandbox::Reply,
-    source::{Answer, Lookup},
+    source::Answer,
 };
 
 use crate::support::{
@@ -260,21 +261,38 @@ fn debug_output_has_no_secret() {
         }),
         ..VideoConference::default()
     };
-    let lookup = Lookup {
-        may_reuse_connection: true,
-        call_id: CallId::new("x".to_owned(), 9).expect("an id"),
-        credentials: credentials.clone(),
-        max_age: None,
-        deadline: Deadline {
-            at: tokio::time::Instant::now() + Duration::from_secs(1),
-            limit: Limit::Server,
+    let key = FingerprintKey::random();
+    let query = Query {
+        parameters: Info {
+            call_id: CallId::new("x".to_owned(), 9).expect("an id"),
         },
+        credentials: credentials.clone(),
+        fingerprint: key.fingerprint(&credentials),
+    };
+    let now = Moment::now();
+    let deadline = Deadline {
+        at: now.at + Duration::from_secs(1),
+        limit: Limit::Server,
+    };
+    let caller = Caller {
+        arrived: now.at,
+        max_age: None,
+        deadline,
+        record: Record::begin(now.at),
+    };
+    let attempt = Attempt {
+        deadline,
+        connection: Connection::Any,
         journal: Journal::default(),
     };
+    let exchange = Exchange {
+        sent: Some(now),
+        head: None,
+        result: Ok(conference.clone()),
+    };
     let answer = Answer {
-        conference: conference.clone(),
-        read_at: SystemTime::now(),
-        http_status: 200,
+        value: conference.clone(),
+        read_at: now,
     };
     let response = GetInfoResponse {
         video_conference: Some(conference.clone()),
@@ -282,7 +300,8 @@ fn debug_output_has_no_secret() {
     };
     for text in [
         format!("{credentials:?} {credentials:#?}"),
-        format!("{lookup:?} {lookup:#?}"),
+        format!("{key:?} {query:?} {query:#?}"),
+        format!("{caller:?} {attempt:?} {exchange:?}"),
         format!("{conference:?} {conference:#?}"),
         format!("{answer:?} {answer:#?}"),
         format!("{response:?} {response:#?}"),

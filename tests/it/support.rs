@@ -17,12 +17,15 @@ use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 use videoconf_facade::{
     app,
     config::{Config, Flags, Problems},
+    error::Error,
     proto::v1::{
-        GetInfoRequest, GetInfoResponse,
+        GetInfoRequest, GetInfoResponse, VideoConference,
         video_conference_service_client::VideoConferenceServiceClient,
     },
+    query::{Caller, Query},
+    route::Info,
     sandbox::{Options, Reply, Sandbox, USERS},
-    source::ConferenceSource,
+    source::{Answer, ConferenceSource, Lookup},
 };
 
 /// The path of the method on the wire.
@@ -45,6 +48,15 @@ pub struct Facade {
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
+}
+
+/// Answers nobody, for this reason.
+pub struct Failing(pub Error);
+
+impl Lookup<Info> for Failing {
+    async fn find(&self, _: &Query<Info>, _: &Caller) -> Result<Answer<VideoConference>, Error> {
+        Err(self.0.clone())
+    }
 }
 
 /// The configuration that `flags` make, checked as `serve` checks it.

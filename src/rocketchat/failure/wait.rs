@@ -1,8 +1,8 @@
 //! When it makes sense to ask again, as far as an answer says it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, header};
+use crate::exchange::Head;
 
 /// After a failed connection, or a status of passing trouble without a `Retry-After`.
 pub(super) const UNAVAILABLE: Duration = Duration::from_secs(1);
@@ -13,109 +13,84 @@ const RATE_LIMITED: Duration = Duration::from_secs(3);
 /// No caller is told to stay away for longer, whatever an answer says.
 const MAX: Duration = Duration::from_secs(60);
 
+/// "At once", as an overloaded server may say it. Stock clients would take it at its word and try
+/// again without a pause, all of them together.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
 /// After a status of passing trouble.
-pub(super) fn while_unavailable(headers: &HeaderMap) -> Duration {
-    retry_after(headers).unwrap_or(UNAVAILABLE).min(MAX)
+pub(super) fn while_unavailable(head: &Head) -> Duration {
+    head.retry_after.map_or(UNAVAILABLE, bounded)
 }
 
 /// After a 429.
-pub(super) fn while_rate_limited(headers: &HeaderMap) -> Duration {
-    rate_limit_reset(headers)
-        .or_else(|| retry_after(headers))
-        .unwrap_or(RATE_LIMITED)
-        .min(MAX)
-}
-
-/// A header that is a number.
-pub(super) fn number<N: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<N> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// Until Rocket.Chat's window ends. `X-RateLimit-Reset` is in epoch milliseconds by its clock, so
-/// it is compared to its `Date`; `Date` is cut to the second, which errs towards too long.
-fn rate_limit_reset(headers: &HeaderMap) -> Option<Duration> {
-    let reset = Duration::from_millis(number(headers, "x-ratelimit-reset")?);
-    let now = sent_at(headers)
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?;
+pub(super) fn while_rate_limited(head: &Head) -> Duration {
+    let reset = head.rate_limit.and_then(|limit| limit.resets_after);
     // One that has passed says nothing about the refusal at hand.
-    reset.checked_sub(now).filter(|left| !left.is_zero())
-}
-
-/// `Retry-After`, which proxies send: seconds, or a date by the sender's clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    match number(headers, header::RETRY_AFTER.as_str()) {
-        Some(seconds) => Some(Duration::from_secs(seconds)),
-        None => date(headers, header::RETRY_AFTER)?
-            .duration_since(sent_at(headers))
-            .ok(),
+    match reset.filter(|after| !after.is_zero()) {
+        Some(after) => after.min(MAX),
+        None => head.retry_after.map_or(RATE_LIMITED, bounded),
     }
 }
 
-/// When the answer was sent, by the sender's clock if it says so.
-fn sent_at(headers: &HeaderMap) -> SystemTime {
-    date(headers, header::DATE).unwrap_or_else(SystemTime::now)
-}
-
-fn date(headers: &HeaderMap, name: header::HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+/// A `Retry-After` within reason: not too long, and not too short without being spread.
+fn bounded(after: Duration) -> Duration {
+    if after < AT_ONCE {
+        AT_ONCE.mul_f64(1.0 + fastrand::f64())
+    } else {
+        after.min(MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+    use crate::exchange::RateLimit;
 
-    const DATE: &str = "Mon, 23 Nov 2026 10:00:00 GMT";
-    const DATE_MILLIS: u64 = 1_795_428_000_000;
-
-    fn headers(headers: &[(&'static str, &str)]) -> HeaderMap {
-        headers
-            .iter()
-            .map(|(name, value)| {
-                let name = header::HeaderName::from_static(name);
-                (name, HeaderValue::from_str(value).unwrap())
-            })
-            .collect()
+    fn head(resets_after: Option<u64>, retry_after: Option<u64>) -> Head {
+        Head {
+            status: 429,
+            rate_limit: resets_after.map(|millis| RateLimit {
+                resets_after: Some(Duration::from_millis(millis)),
+                ..RateLimit::default()
+            }),
+            retry_after: retry_after.map(Duration::from_secs),
+        }
     }
 
     #[test]
     fn after_a_429() {
-        let reset = |millis: u64| (DATE_MILLIS + millis).to_string();
-        for (name, value, has_date, millis) in [
-            ("x-other", String::new(), true, 3000),
-            ("x-ratelimit-reset", reset(1234), true, 1234),
-            ("x-ratelimit-reset", reset(0), true, 3000),
-            ("x-ratelimit-reset", reset(86_400_000), true, 60_000),
-            ("x-ratelimit-reset", "soon".to_owned(), true, 3000),
-            ("x-ratelimit-reset", "-1".to_owned(), false, 3000),
-            ("x-ratelimit-reset", "1".to_owned(), false, 3000),
-            ("retry-after", "7".to_owned(), false, 7000),
-            ("retry-after", "99999999999".to_owned(), false, 60_000),
-            (
-                "retry-after",
-                "Mon, 23 Nov 2026 10:00:05 GMT".to_owned(),
-                true,
-                5000,
-            ),
-            ("retry-after", "later".to_owned(), true, 3000),
+        for (resets_after, retry_after, millis) in [
+            (None, None, 3000),
+            (Some(1234), None, 1234),
+            (Some(1234), Some(7), 1234),
+            (Some(0), None, 3000),
+            (Some(0), Some(7), 7000),
+            (Some(86_400_000), None, 60_000),
+            (None, Some(7), 7000),
+            (None, Some(99_999_999_999), 60_000),
         ] {
-            let mut headers = headers(&[(name, &value)]);
-            if has_date {
-                headers.insert(header::DATE, HeaderValue::from_static(DATE));
-            }
+            let wait = while_rate_limited(&head(resets_after, retry_after));
             let expected = Duration::from_millis(millis);
-            assert_eq!(while_rate_limited(&headers), expected, "{name}: {value}");
+            assert_eq!(wait, expected, "{resets_after:?} {retry_after:?}");
         }
     }
 
     #[test]
     fn after_a_status_of_passing_trouble() {
-        for (value, seconds) in [("5", 5), ("0", 0), ("600", 60), ("soon", 1)] {
-            let wait = while_unavailable(&headers(&[("retry-after", value)]));
-            assert_eq!(wait, Duration::from_secs(seconds), "{value}");
+        for (retry_after, seconds) in [(None, 1), (Some(5), 5), (Some(600), 60)] {
+            let wait = while_unavailable(&head(None, retry_after));
+            assert_eq!(wait, Duration::from_secs(seconds), "{retry_after:?}");
         }
-        assert_eq!(while_unavailable(&HeaderMap::new()), UNAVAILABLE);
+    }
+
+    #[test]
+    fn at_once_is_never_at_once_nor_for_all_together() {
+        let at_once = head(None, Some(0));
+        for wait in [while_unavailable, while_rate_limited] {
+            let waits: Vec<_> = (0..100).map(|_| wait(&at_once)).collect();
+            let range = AT_ONCE..2 * AT_ONCE;
+            assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        }
     }
 }

@@ -4,26 +4,24 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
-use super::Concern;
+use super::{Around, record, refusal};
 use crate::{
-    error::{Error, status::to_response},
-    server::{Request, Response},
+    error::Error,
+    server::{Handler, Request, Response},
 };
 
-/// Answers INTERNAL where what is inside panics.
+/// Answers INTERNAL where what is inside panics. What panics while the body is made is caught in
+/// the body.
 #[derive(Clone, Copy, Debug)]
 pub struct CatchPanic;
 
-impl Concern for CatchPanic {
-    type Call = ();
-
-    fn before(&self, _: &mut Request) {}
-
-    async fn around((): (), answer: impl Future<Output = Response> + Send + 'static) -> Response {
+impl Around for CatchPanic {
+    async fn around(&self, request: Request, inner: &impl Handler) -> Response {
+        let record = record(&request);
         // Nothing of a call is used after its panic, so nothing can be seen half done.
-        let answer = AssertUnwindSafe(answer).catch_unwind();
+        let answer = AssertUnwindSafe(async { inner.handle(request).await }).catch_unwind();
         answer
             .await
-            .unwrap_or_else(|_panic| to_response(&Error::Internal))
+            .unwrap_or_else(|_panic| refusal(&Error::Internal, &record))
     }
 }

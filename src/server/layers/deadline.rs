@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use super::Concern;
+use super::{Around, record, refusal};
 use crate::{
     deadline::Deadline,
-    error::{Error, status::to_response},
-    server::{Request, Response},
+    error::Error,
+    server::{Handler, Request, Response},
 };
 
 /// Bounds the time until an answer begins: the caller's `grpc-timeout` under `ceiling`. Streams
@@ -21,21 +21,13 @@ pub struct EndAtDeadline {
     pub ceiling: Duration,
 }
 
-impl Concern for EndAtDeadline {
-    type Call = Deadline;
-
-    fn before(&self, request: &mut Request) -> Deadline {
-        let deadline = Deadline::of_call(request.headers(), Instant::now(), self.ceiling);
+impl Around for EndAtDeadline {
+    async fn around(&self, mut request: Request, inner: &impl Handler) -> Response {
+        let record = record(&request);
+        let deadline = Deadline::of_call(request.headers(), record.arrived(), self.ceiling);
         request.extensions_mut().insert(deadline);
-        deadline
-    }
-
-    async fn around(
-        deadline: Deadline,
-        answer: impl Future<Output = Response> + Send + 'static,
-    ) -> Response {
-        timeout_at(deadline.at, answer)
+        timeout_at(deadline.at, inner.handle(request))
             .await
-            .unwrap_or_else(|_| to_response(&Error::DeadlineExceeded(deadline.limit)))
+            .unwrap_or_else(|_| refusal(&Error::DeadlineExceeded(deadline.limit), &record))
     }
 }

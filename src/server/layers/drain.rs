@@ -2,32 +2,41 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Concern;
+use super::{Around, record, refusal};
 use crate::{
-    error::{Error, status::to_response},
-    server::{Request, Response},
+    error::Error,
+    server::{Drain, Handler, Request, Response},
 };
 
-/// Answers UNAVAILABLE once the drain is over.
+/// Answers UNAVAILABLE once the drain is over. Answers that have begun, which are streams, hear that
+/// as soon as it begins: they have no end of their own to be waited for.
 #[derive(Clone, Debug)]
 pub struct EndWithDrain {
-    /// Cancelled when the drain is over.
-    pub over: CancellationToken,
+    begun: CancellationToken,
+    over: CancellationToken,
 }
 
-impl Concern for EndWithDrain {
-    type Call = CancellationToken;
-
-    fn before(&self, _: &mut Request) -> CancellationToken {
-        self.over.clone()
+impl EndWithDrain {
+    /// Ends calls as `drain` says.
+    #[must_use]
+    pub fn new(drain: &Drain) -> Self {
+        Self {
+            begun: drain.begun.clone(),
+            over: drain.over.clone(),
+        }
     }
+}
 
-    async fn around(
-        over: CancellationToken,
-        answer: impl Future<Output = Response> + Send + 'static,
-    ) -> Response {
-        over.run_until_cancelled(answer)
-            .await
-            .unwrap_or_else(|| to_response(&Error::ShuttingDown))
+impl Around for EndWithDrain {
+    async fn around(&self, request: Request, inner: &impl Handler) -> Response {
+        let record = record(&request);
+        let answer = self.over.run_until_cancelled(inner.handle(request));
+        match answer.await {
+            Some(mut response) => {
+                response.body_mut().end_with(self.begun.clone());
+                response
+            }
+            None => refusal(&Error::ShuttingDown, &record),
+        }
     }
 }

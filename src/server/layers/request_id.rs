@@ -3,8 +3,8 @@
 use http::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
-use super::Concern;
-use crate::server::{Request, Response};
+use super::Around;
+use crate::server::{Handler, Request, Response};
 
 /// The metadata key.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,17 +20,11 @@ pub struct RequestId {
 #[derive(Clone, Debug)]
 pub struct Id(HeaderValue);
 
-impl Concern for RequestId {
-    type Call = Id;
-
-    fn before(&self, request: &mut Request) -> Id {
-        let id = Id::of_call(request, self.max_bytes);
+impl Around for RequestId {
+    async fn around(&self, mut request: Request, inner: &impl Handler) -> Response {
+        let id = Id::of_call(&request, self.max_bytes);
         request.extensions_mut().insert(id.clone());
-        id
-    }
-
-    async fn around(id: Id, answer: impl Future<Output = Response> + Send + 'static) -> Response {
-        let mut response = answer.await;
+        let mut response = inner.handle(request).await;
         response.headers_mut().insert(X_REQUEST_ID, id.0);
         response
     }
@@ -50,7 +44,9 @@ impl Id {
         })
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The id as it is.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }

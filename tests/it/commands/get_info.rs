@@ -1,19 +1,19 @@
 //! The client for the command line.
 
-use std::{fs, sync::Mutex, time::Duration};
+use std::{fs, time::Duration};
 
 use serde_json::Value;
 use videoconf_facade::{
     deadline::Limit,
     error::{Error, UpstreamText},
+    route::INFO,
     sandbox::{CALLS, USERS},
-    source::{Answer, ConferenceSource, Lookup},
 };
 
 use super::{
     PREFIX, as_protobuf_json, assert_conference, get_info, run_with, taken, upstream_json,
 };
-use crate::support::{Facade, sandbox};
+use crate::support::{Facade, Failing, sandbox};
 
 #[tokio::test]
 async fn a_conference_is_printed_as_json() {
@@ -130,15 +130,6 @@ async fn credentials_come_from_files_or_variables() {
 
 #[tokio::test]
 async fn every_code_has_its_exit_status() {
-    struct Failing(Mutex<Option<Error>>);
-
-    impl ConferenceSource for Failing {
-        async fn find(&self, _: &Lookup) -> Result<Answer, Error> {
-            let error = self.0.lock().expect("no panic").take();
-            Err(error.expect("one call"))
-        }
-    }
-
     let retry_after = Duration::from_secs(1);
     for (error, status, start, reason) in [
         (
@@ -161,7 +152,10 @@ async fn every_code_has_its_exit_status() {
             "FORBIDDEN",
         ),
         (
-            Error::BudgetExhausted { retry_after },
+            Error::BudgetExhausted {
+                route: &INFO,
+                retry_after,
+            },
             72,
             "RESOURCE_EXHAUSTED: ",
             "BUDGET_EXHAUSTED",
@@ -181,7 +175,7 @@ async fn every_code_has_its_exit_status() {
             "CREDENTIALS_REJECTED",
         ),
     ] {
-        let facade = Facade::around(Failing(Mutex::new(Some(error)))).await;
+        let facade = Facade::around(Failing(error)).await;
         let ended = get_info(facade.address, "x").await;
         assert_eq!(
             (ended.status, &*ended.stdout),

@@ -1,0 +1,42 @@
+//! Gives every caller a read of their own.
+
+use crate::{
+    error::Error,
+    exchange::Exchange,
+    journal::Journal,
+    query::{Attempt, Caller, Connection, Query},
+    route::Parameters,
+    source::{Answer, Lookup, Upstream},
+};
+
+/// Answers each caller by asking the source inside. Here a call becomes a read; what is further in
+/// knows of no caller.
+#[derive(Debug)]
+pub struct Direct<S> {
+    inner: S,
+}
+
+impl<S> Direct<S> {
+    /// Answers callers from `inner`.
+    pub fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<P: Parameters, S: Upstream<P>> Lookup<P> for Direct<S> {
+    async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
+        let journal = Journal::default();
+        caller.record.waits_for(journal.clone());
+        let attempt = Attempt {
+            deadline: caller.deadline,
+            connection: Connection::Any,
+            journal,
+        };
+        let Exchange { sent, result, .. } = self.inner.ask(query, &attempt).await;
+        Ok(Answer {
+            value: result?,
+            // What wasn't sent has no answer.
+            read_at: sent.ok_or(Error::Internal)?,
+        })
+    }
+}

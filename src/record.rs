@@ -1,0 +1,76 @@
+//! What there is to tell of a call: filled in where things happen, read by whatever observes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::{
+    journal::{Journal, Read},
+    proto::v1::ErrorReason,
+};
+
+/// The record of one call. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    arrived: Instant,
+    entries: Arc<Mutex<Entries>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    refusal: Option<Refusal>,
+    journal: Option<Journal>,
+}
+
+/// Why a call was refused, from sets that are fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the caller's `ErrorInfo` says, too.
+    pub reason: ErrorReason,
+    /// What is wrong in particular, where a reason has several causes.
+    pub problem: Option<&'static str>,
+}
+
+impl Record {
+    /// The record of a call that arrived at this moment.
+    #[must_use]
+    pub fn begin(arrived: Instant) -> Self {
+        Self {
+            arrived,
+            entries: Arc::default(),
+        }
+    }
+
+    /// When the call arrived.
+    #[must_use]
+    pub fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// The call is refused. Of several refusals the last one holds, since that is what is sent.
+    pub fn refused(&self, refusal: Refusal) {
+        self.lock().refusal = Some(refusal);
+    }
+
+    /// Why the call was refused, if it was, by us.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.lock().refusal
+    }
+
+    /// The call waits for the read with these notes.
+    pub fn waits_for(&self, journal: Journal) {
+        self.lock().journal = Some(journal);
+    }
+
+    /// The read that the call waited for, as far as it has got; an empty one where nothing was read.
+    #[must_use]
+    pub fn read(&self) -> Read {
+        let journal = self.lock().journal.clone();
+        journal.as_ref().map(Journal::read).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,52 @@
+//! What there is to ask of Rocket.Chat: the methods of its API as data, and their parameters.
+//!
+//! Whatever depends on the method (how it is sent, whether it may be sent twice, whose field is to
+//! blame, which allowance it uses) is read here.
+
+use std::{fmt, hash::Hash};
+
+use http::Method;
+
+use crate::{call_id::CallId, proto::v1::VideoConference};
+
+/// A method of Rocket.Chat's REST API.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name, which is the end of its path. Rocket.Chat counts requests by route, so it names
+    /// the quota, too.
+    pub name: &'static str,
+    /// How it is sent.
+    pub verb: Method,
+    /// Whether sending it twice does no more than sending it once.
+    pub is_repeatable: bool,
+    /// The field of our request that is to blame where Rocket.Chat doesn't accept the parameters.
+    pub blamed_field: &'static str,
+}
+
+/// `video-conference.info`: one conference.
+pub static INFO: Route = Route {
+    name: "video-conference.info",
+    verb: Method::GET,
+    is_repeatable: true,
+    blamed_field: "call_id",
+};
+
+/// What is asked of a route. Equal ones have equal answers, for the same user and moment.
+pub trait Parameters: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
+    /// Of which route.
+    const ROUTE: &'static Route;
+    /// What a success says.
+    type Answer: Clone + fmt::Debug + Send + Sync + 'static;
+}
+
+/// The parameters of [`INFO`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Info {
+    /// Which conference.
+    pub call_id: CallId,
+}
+
+impl Parameters for Info {
+    const ROUTE: &'static Route = &INFO;
+    type Answer = VideoConference;
+}

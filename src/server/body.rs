@@ -1,0 +1,199 @@
+//! The body of an answer, with everything that lasts as long as it does.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Frame, SizeHint};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::{Code, Status};
+
+use super::access_log::{Line, code_of};
+use crate::error::{
+    Error,
+    status::{refuse, to_status},
+};
+
+/// The longest message of a status, in bytes before its encoding. Libraries quote what a caller sent,
+/// and a connection breaks if what comes back is more than its client takes for headers.
+const MAX_MESSAGE: usize = 512;
+
+/// What is encoded in a message, beside what isn't ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// A body that always ends with a status: its own, that of a defect while it was made, or that of
+/// the server's end.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// `None` after the last frame.
+    inner: Option<tonic::body::Body>,
+    end: Option<End>,
+    line: Option<Line>,
+}
+
+/// When a body that waits is ended.
+#[derive(Debug)]
+enum End {
+    /// As nearly no body ever waits, that costs nothing until one does.
+    Token(CancellationToken),
+    Waiting(Pin<Box<WaitForCancellationFutureOwned>>),
+}
+
+impl Body {
+    /// What `inner` says.
+    #[must_use]
+    pub fn new(inner: tonic::body::Body) -> Self {
+        Self {
+            inner: Some(inner),
+            end: None,
+            line: None,
+        }
+    }
+
+    /// Refuses the rest, once `token` is cancelled and nothing is there to be sent.
+    pub(super) fn end_with(&mut self, token: CancellationToken) {
+        self.end = Some(End::Token(token));
+    }
+
+    /// Writes `line` with the status at the end.
+    pub(super) fn observe(&mut self, line: Line) {
+        self.line = Some(line);
+    }
+
+    /// Ends with `trailers`.
+    fn finish(&mut self, trailers: &mut HeaderMap) {
+        cut_message(trailers);
+        self.inner = None;
+        if let Some(line) = self.line.take() {
+            line.end(code_of(trailers).unwrap_or(Code::Unknown));
+        }
+    }
+
+    fn refuse(&mut self, error: &Error) -> Frame<Bytes> {
+        let status = match &self.line {
+            Some(line) => refuse(error, line.record()),
+            None => to_status(error),
+        };
+        let mut trailers = HeaderMap::new();
+        // Fails for a message that is no header, which those of our own errors are.
+        let _ = status.add_header(&mut trailers);
+        self.finish(&mut trailers);
+        Frame::trailers(trailers)
+    }
+}
+
+impl End {
+    /// Whether it has come; else the task is woken when it comes.
+    fn has_come(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Self::Token(token) = self {
+            *self = Self::Waiting(Box::pin(token.clone().cancelled_owned()));
+        }
+        match self {
+            Self::Waiting(wait) => wait.as_mut().poll(cx).is_ready(),
+            Self::Token(_) => false,
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        // Messages are encoded here. Nothing of the inside is used after its panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx)));
+        let mut polled = match polled {
+            Ok(polled) => polled,
+            Err(_panic) => return Poll::Ready(Some(Ok(this.refuse(&Error::Internal)))),
+        };
+        match &mut polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    this.finish(trailers);
+                }
+            }
+            // Without trailers there is no status, as after an error, which resets the stream.
+            Poll::Ready(Some(Err(_)) | None) => this.finish(&mut HeaderMap::new()),
+            Poll::Pending => {
+                if this.end.as_mut().is_some_and(|end| end.has_come(cx)) {
+                    return Poll::Ready(Some(Ok(this.refuse(&Error::ShuttingDown))));
+                }
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Some(inner) => inner.is_end_stream(),
+            None => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// Cuts the message of a status among `headers` to its limit.
+pub(super) fn cut_message(headers: &mut HeaderMap) {
+    if let Some(message) = headers.get_mut(Status::GRPC_MESSAGE)
+        // It doesn't get shorter by its encoding.
+        && message.len() > MAX_MESSAGE
+        && let Some(cut) = cut(message.as_bytes())
+    {
+        *message = cut;
+    }
+}
+
+/// The beginning of the encoded `message`, if it is too long.
+fn cut(message: &[u8]) -> Option<HeaderValue> {
+    let message = percent_decode(message).decode_utf8_lossy();
+    if message.len() <= MAX_MESSAGE {
+        return None;
+    }
+    let beginning = &message[..message.floor_char_boundary(MAX_MESSAGE)];
+    let cut = format!("{beginning}…");
+    HeaderValue::try_from(utf8_percent_encode(&cut, ENCODED).to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut_of(message: &str) -> String {
+        let encoded = utf8_percent_encode(message, ENCODED).to_string();
+        let mut headers = HeaderMap::new();
+        headers.insert(Status::GRPC_MESSAGE, encoded.parse().unwrap());
+        cut_message(&mut headers);
+        let cut = percent_decode(headers[Status::GRPC_MESSAGE].as_bytes());
+        cut.decode_utf8().unwrap().into_owned()
+    }
+
+    #[test]
+    fn only_long_messages_are_cut_and_only_between_characters() {
+        for short in [String::new(), "a".repeat(512), "é".repeat(256)] {
+            assert_eq!(cut_of(&short), short);
+        }
+        assert_eq!(cut_of(&"%".repeat(513)), "%".repeat(512) + "…");
+        assert_eq!(
+            cut_of(&format!("a{}", "é".repeat(300))),
+            format!("a{}…", "é".repeat(255))
+        );
+    }
+}
