@@ -1,13 +1,15 @@
 //! One connection: its requests one after another, each answered as the script or the rules say.
 
 use std::future;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::Method;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use super::inbox::{Inbox, Incoming};
 use super::reply::{Ending, Reply};
@@ -68,7 +70,7 @@ async fn send(
     reusable: bool,
 ) -> Next {
     if !reply.delay.is_zero() {
-        tokio::time::sleep(reply.delay).await;
+        sleep(reply.delay).await;
     }
     let reusable = reusable && !reply.says_close();
     let form = || wire::Form {
@@ -80,7 +82,12 @@ async fn send(
         Ending::Hang => future::pending().await,
         Ending::Close => return Next::Close,
         Ending::Raw => writer.write_all(&reply.body).await,
-        _ => writer.write_all(&wire::encode(reply, &form())).await,
+        _ if reply.pause.is_zero() => {
+            writer
+                .write_all(&wire::encode(reply, &form()).concat())
+                .await
+        }
+        _ => write_in_pieces(writer, &wire::encode(reply, &form()), reply.pause).await,
     };
     if written.is_err() {
         return Next::Abandoned;
@@ -91,4 +98,20 @@ async fn send(
         Ending::CloseOnNextRequest if reusable => Next::CloseOnRequest,
         _ => Next::Close,
     }
+}
+
+async fn write_in_pieces(
+    writer: &mut (impl AsyncWrite + Unpin),
+    pieces: &[Vec<u8>],
+    pause: Duration,
+) -> io::Result<()> {
+    let mut pieces = pieces.iter().filter(|piece| !piece.is_empty());
+    if let Some(head) = pieces.next() {
+        writer.write_all(head).await?;
+    }
+    for piece in pieces {
+        sleep(pause).await;
+        writer.write_all(piece).await?;
+    }
+    Ok(())
 }

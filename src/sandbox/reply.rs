@@ -14,6 +14,7 @@ pub struct Reply {
     pub(super) body: Bytes,
     pub(super) chunked: bool,
     pub(super) delay: Duration,
+    pub(super) pause: Duration,
     pub(super) ending: Ending,
 }
 
@@ -38,6 +39,7 @@ impl Reply {
             body: Bytes::new(),
             chunked: false,
             delay: Duration::ZERO,
+            pause: Duration::ZERO,
             ending: Ending::Complete,
         }
     }
@@ -86,6 +88,13 @@ impl Reply {
     /// Waits before the first byte, or before closing if there is none.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Writes the head, the body and the end of a chunked body one by one, with a pause between. Node
+    /// does that too, if as a rule with a shorter one: who has read the head has not yet got the end.
+    pub fn in_pieces(mut self, pause: Duration) -> Self {
+        self.pause = pause;
         self
     }
 

@@ -17,13 +17,15 @@ pub(super) struct Form {
     pub last: bool,
 }
 
-/// All the bytes that will ever be sent of this reply.
-pub(super) fn encode(reply: &Reply, form: &Form) -> Vec<u8> {
-    let mut bytes = head(reply, form).into_bytes();
-    if !form.head_only && may_have_body(reply.status) {
-        push_body(&mut bytes, reply);
+/// All the bytes that will ever be sent of this reply: its head, its body, and the end of that, if
+/// it is chunked.
+pub(super) fn encode(reply: &Reply, form: &Form) -> [Vec<u8>; 3] {
+    let head = head(reply, form).into_bytes();
+    if form.head_only || !may_have_body(reply.status) {
+        return [head, Vec::new(), Vec::new()];
     }
-    bytes
+    let [body, end] = body(reply);
+    [head, body, end]
 }
 
 fn head(reply: &Reply, form: &Form) -> String {
@@ -50,25 +52,24 @@ fn head(reply: &Reply, form: &Form) -> String {
     head + "\r\n"
 }
 
-fn push_body(bytes: &mut Vec<u8>, reply: &Reply) {
+fn body(reply: &Reply) -> [Vec<u8>; 2] {
     let (limit, complete) = match reply.ending {
         Ending::CutAfter(limit) | Ending::HangAfter(limit) => (limit, false),
         _ => (usize::MAX, true),
     };
     let part = &reply.body[..reply.body.len().min(limit)];
     if !reply.chunked {
-        bytes.extend_from_slice(part);
-        return;
+        return [part.to_vec(), Vec::new()];
     }
     // An empty chunk would end the body.
-    if !part.is_empty() {
-        bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
-        bytes.extend_from_slice(part);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    if complete {
-        bytes.extend_from_slice(b"0\r\n\r\n");
-    }
+    let chunk = if part.is_empty() {
+        Vec::new()
+    } else {
+        let length = format!("{:x}\r\n", part.len());
+        [length.as_bytes(), part, b"\r\n"].concat()
+    };
+    let end = if complete { &b"0\r\n\r\n"[..] } else { b"" };
+    [chunk, end.to_vec()]
 }
 
 fn may_have_body(status: u16) -> bool {
@@ -85,7 +86,7 @@ mod tests {
             head_only,
             last: false,
         };
-        String::from_utf8(encode(reply, &form)).unwrap()
+        String::from_utf8(encode(reply, &form).concat()).unwrap()
     }
 
     const DATE: &str = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";

@@ -174,6 +174,8 @@ fn cut(message: &[u8]) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     fn cut_of(message: &str) -> String {
@@ -195,5 +197,69 @@ mod tests {
             cut_of(&format!("a{}", "é".repeat(300))),
             format!("a{}…", "é".repeat(255))
         );
+    }
+
+    /// Does `next` for each frame.
+    struct Scripted<F>(F);
+
+    impl<F> http_body::Body for Scripted<F>
+    where
+        F: FnMut() -> Poll<Option<Result<Frame<Bytes>, Status>>> + Unpin,
+    {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            (self.0)()
+        }
+    }
+
+    fn body(
+        next: impl FnMut() -> Poll<Option<Result<Frame<Bytes>, Status>>> + Send + Unpin + 'static,
+    ) -> Body {
+        Body::new(tonic::body::Body::new(Scripted(next)))
+    }
+
+    /// The code with which `body` ends.
+    async fn code_at_end(body: Body) -> Option<Code> {
+        let collected = body.collect().await.unwrap();
+        collected.trailers().and_then(code_of)
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_a_message_is_encoded_is_a_status() {
+        assert_eq!(
+            code_at_end(body(|| panic!("a defect"))).await,
+            Some(Code::Internal)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_ends_with_the_token() {
+        let token = CancellationToken::new();
+        let mut waiting = body(|| Poll::Pending);
+        waiting.end_with(token.clone());
+        let end = tokio::spawn(code_at_end(waiting));
+        token.cancel();
+        assert_eq!(end.await.unwrap(), Some(Code::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn what_is_there_comes_before_the_end() {
+        let token = CancellationToken::new();
+        token.cancel();
+        let mut frames = vec![
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"b"))))),
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a"))))),
+        ];
+        let mut ending = body(move || frames.pop().unwrap_or(Poll::Pending));
+        ending.end_with(token);
+        let collected = ending.collect().await.unwrap();
+        let code = collected.trailers().and_then(code_of);
+        assert_eq!(code, Some(Code::Unavailable));
+        assert_eq!(collected.to_bytes(), "ab");
     }
 }

@@ -68,3 +68,30 @@ fn record(request: &Request) -> Record {
 fn refusal(error: &Error, record: &Record) -> Response {
     refuse(error, record).into_http()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    /// Panics before there is a future, as a defect in some library's `call` would.
+    struct Works(bool);
+
+    impl Handler for Works {
+        fn handle(&self, _: Request) -> impl Future<Output = Response> + Send {
+            assert!(self.0, "a defect");
+            ready(Response::default())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_synchronous_panic_is_one_failed_call() {
+        let request = Request::default();
+        let response = CatchPanic.around(request, &Works(false)).await;
+        let status = response.extensions().get::<Status>();
+        assert_eq!(status.map(Status::code), Some(Code::Internal));
+    }
+}

@@ -8,6 +8,8 @@ mod commands;
 mod conferences;
 mod deadlines;
 mod health;
+mod http_methods;
+mod log_flood;
 mod log_pressure;
 mod lossless;
 mod lossless_properties;

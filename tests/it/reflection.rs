@@ -4,7 +4,11 @@ use prost::Message;
 use prost_types::FileDescriptorProto;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::support::{Facade, sandbox};
+use crate::support::{
+    Facade,
+    raw::{Answer, Connection, frame},
+    sandbox,
+};
 
 const SERVICES: [&str; 4] = [
     "grpc.health.v1.Health",
@@ -86,5 +90,28 @@ async fn comments_come_along() {
             ours,
             "{symbol}"
         );
+    }
+}
+
+/// What somebody asks for may be long; what is said of it isn't, or clients lose their connection.
+#[tokio::test]
+async fn an_unknown_symbol_is_not_echoed_whole() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for symbol in ["x".repeat(12 << 10), "é".repeat(50 << 10)] {
+        let question = v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(
+                v1::server_reflection_request::MessageRequest::FileContainingSymbol(symbol),
+            ),
+        };
+        let mut connection = Connection::open(facade.address).await;
+        let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        let answer = connection.send(path, &[], frame(&question)).await;
+        let answer = Answer::read(answer).await;
+        assert_eq!(answer.grpc_status(), "5", "{answer:?}");
+        let trailers = answer.trailers.as_ref().unwrap_or(&answer.headers);
+        let message = trailers["grpc-message"].as_bytes();
+        assert!(message.len() < 2 << 10, "{}", message.len());
     }
 }

@@ -18,7 +18,7 @@ use videoconf_facade::{
     source::{Answer, Lookup},
 };
 
-use crate::support::{Facade, Failing, as_user, request, sandbox, with_metadata};
+use crate::support::{Facade, Failing, as_user, request, sandbox, soon, with_metadata};
 
 /// Longer than anybody would wait who doesn't mean to, and well within what a body is waited for.
 const LATE: Duration = Duration::from_millis(200);
@@ -341,6 +341,47 @@ async fn late_and_long_bodies_of_refusals() {
     row(Code::InvalidArgument, "CALL_NOT_FOUND_OR_NOT_VISIBLE").check(&status, "late");
 }
 
+/// The status is known; no caller waits for ever for the words to it.
+#[tokio::test]
+async fn stalled_bodies_of_refusals() {
+    let sandbox = sandbox().await;
+    let url = sandbox.url();
+    let facade = Facade::with(&["--upstream-url", &url, "--request-timeout", "1h"]).await;
+    for (http_status, code, reason) in [
+        (400, Code::InvalidArgument, "UPSTREAM_REJECTED"),
+        (401, Code::Unauthenticated, "CREDENTIALS_REJECTED"),
+        (403, Code::PermissionDenied, "FORBIDDEN"),
+        (404, Code::Unimplemented, "UPSTREAM_ENDPOINT_MISSING"),
+        (503, Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+    ] {
+        for sent in [0, 9] {
+            let body = r#"{"success":false,"error":"invalid-params"}"#;
+            let reply = Reply::json(http_status, body).then_hang(sent);
+            let status = soon(scripted(&sandbox, &facade, reply)).await;
+            let case = format!("{http_status} {sent}");
+            assert_eq!(status.code(), code, "{case}");
+            let details = status.get_error_details();
+            assert_eq!(details.error_info().unwrap().reason, reason, "{case}");
+        }
+    }
+}
+
+/// A server that has too much to do says so with a zero, and stock clients would take it at its word.
+#[tokio::test]
+async fn at_once_is_not_passed_on() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for http_status in [429, 503] {
+        let reply = Reply::json(http_status, "{}").header("retry-after", "0");
+        let status = scripted(&sandbox, &facade, reply).await;
+        let pushback = status.metadata().get("grpc-retry-pushback-ms");
+        let millis: u64 = pushback.unwrap().to_str().unwrap().parse().unwrap();
+        assert!((200..=400).contains(&millis), "{http_status}: {millis}");
+        let delay = status.get_error_details().retry_info().unwrap().retry_delay;
+        assert_eq!(delay, Some(Duration::from_millis(millis)));
+    }
+}
+
 /// A Rocket.Chat whose 400 has a body that comes a while after its head. Gives its URL.
 async fn sandbox_with_late_body(body: &'static str) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -426,6 +467,10 @@ async fn what_is_refused_here_is_not_sent_upstream() {
         ),
         (vec![(user, "u"), (token, "caf\u{e9}")], malformed(token)),
         (vec![(user, "a\tb"), (token, "t")], malformed(user)),
+        // What HTTP would cut off: Rocket.Chat would see, and quote, another value than we.
+        (vec![(user, " u"), (token, "t")], malformed(user)),
+        (vec![(user, "u"), (token, " t")], malformed(token)),
+        (vec![(user, "u"), (token, "t ")], malformed(token)),
     ] {
         let status = client
             .get_info(with_metadata(request(""), &metadata))

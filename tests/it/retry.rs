@@ -181,15 +181,18 @@ async fn no_connection_is_not_tried_twice() {
     assert_eq!(again.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
-/// Also after a refusal whose body nobody needs.
+/// Also after a refusal whose body nobody needs, and that isn't there yet when its head is read.
 #[tokio::test]
 async fn a_connection_is_used_again_after_a_refusal() {
+    let pause = Duration::from_millis(2);
     let sandbox = sandbox().await;
     let facade = Facade::before(&sandbox).await;
     for status in [400, 401, 403, 404, 429, 500, 503] {
         for reply in [
             Reply::json(status, "{}"),
             Reply::json(status, "{}").chunked(),
+            Reply::json(status, "{}").in_pieces(pause),
+            Reply::json(status, "{}").chunked().in_pieces(pause),
         ] {
             facade
                 .get_scripted(&sandbox, reply)

@@ -3,11 +3,16 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use rustix::process::Signal;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
 };
 use tonic_types::StatusExt;
 use videoconf_facade::{proto::SERVICE_NAME, sandbox::Reply};
@@ -178,6 +183,31 @@ async fn idle_connections_and_watches_are_not_waited_for() {
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     assert_eq!(ended.status, Some(0));
     drop(idle);
+}
+
+/// A tool keeps its stream of reflection open for as long as it lives, whatever the server does.
+#[tokio::test]
+async fn open_streams_hear_of_the_end_when_it_begins() {
+    let sandbox = sandbox().await;
+    let server = Server::before(&sandbox, &["--drain-timeout", "1h"]).await;
+    let question = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..ServerReflectionRequest::default()
+    };
+    let questions = stream::iter([question]).chain(stream::pending());
+    let mut client = ServerReflectionClient::new(server.channel());
+    let answers = client.server_reflection_info(questions).await;
+    let mut answers = answers.expect("a stream").into_inner();
+    let first = answers.message().await.expect("no end");
+    first.expect("an answer");
+
+    server.process.signal(Signal::TERM);
+    let end = soon(answers.message()).await;
+    assert_shutting_down(&end.expect_err("no other answer"));
+    let ended = server.process.ended().await;
+    assert_eq!(ended.status, Some(0));
+    let story = story(&ended.stderr);
+    assert_eq!(story[..3], ["serving", "draining", "UNAVAILABLE"]);
 }
 
 /// Whoever is silent, or says only half of something, is cut off when the drain is over.

@@ -139,6 +139,14 @@ async fn an_endless_body_is_refused_at_the_limit() {
         ),
         ("chunked", Reply::json(200, body).chunked().then_hang(1001)),
         ("gzip", packed("gzip", bomb(1)).then_hang(200)),
+        (
+            "of members without content",
+            packed("gzip", gzip("").repeat(200)).then_hang(3000),
+        ),
+        (
+            "of padding",
+            packed("gzip", [gzip("a"), vec![0; 9000]].concat()).then_hang(3000),
+        ),
     ] {
         let status = facade.get_scripted(&sandbox, reply).await.expect_err(case);
         assert_malformed(&status, "larger than the limit", case);
@@ -188,6 +196,26 @@ async fn packing_has_the_names_that_http_gives_it() {
         }
     }
     assert_eq!(refused, [""; 0]);
+}
+
+/// Every reader of gzip ignores what follows the last member, as writers to tape have it.
+#[tokio::test]
+async fn padding_after_a_packing_is_ignored() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for padding in [&[0; 1024][..], b"\0", b"junk"] {
+        let padded = |body: &str| [&gzip(body)[..], padding].concat();
+        let answer = packed("gzip", padded(SMALLEST));
+        let answer = facade.get_scripted(&sandbox, answer).await;
+        answer.expect("a conference");
+
+        let refusal = r#"{"success":false,"error":"invalid-params"}"#;
+        let refusal = Reply::json(400, padded(refusal)).header("content-encoding", "gzip");
+        let refused = facade.get_scripted(&sandbox, refusal).await;
+        let details = refused.expect_err("a refusal").get_error_details();
+        let info = details.error_info().expect("an ErrorInfo");
+        assert_eq!(info.reason, "CALL_NOT_FOUND_OR_NOT_VISIBLE");
+    }
 }
 
 #[tokio::test]

@@ -44,8 +44,19 @@ impl Connection {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> ResponseFuture {
+        self.send_as(&Method::POST, path, headers, body).await
+    }
+
+    /// Sends a whole request with any HTTP method.
+    pub async fn send_as(
+        &mut self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> ResponseFuture {
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(format!("http://facade{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
