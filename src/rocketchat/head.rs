@@ -15,17 +15,16 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Reads the head with this status and these headers.
 pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Head {
-    let sent_at = date(headers, &header::DATE).unwrap_or_else(SystemTime::now);
     Head {
         status: status.as_u16(),
-        rate_limit: rate_limit(headers, sent_at),
-        retry_after: retry_after(headers, sent_at),
+        rate_limit: rate_limit(headers),
+        retry_after: retry_after(headers),
     }
 }
 
 /// `X-RateLimit-Reset` is in epoch milliseconds by Rocket.Chat's clock, so it is compared to its
 /// `Date`; `Date` is cut to the second, which errs towards too long.
-fn rate_limit(headers: &HeaderMap, sent_at: SystemTime) -> Option<RateLimit> {
+fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
     if ![LIMIT, REMAINING, RESET]
         .iter()
         .any(|name| headers.contains_key(name))
@@ -34,7 +33,9 @@ fn rate_limit(headers: &HeaderMap, sent_at: SystemTime) -> Option<RateLimit> {
     }
     let resets_after = || {
         let reset = Duration::from_millis(number(headers, &RESET)?);
-        let now = sent_at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let now = sent_at(headers)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?;
         Some(reset.saturating_sub(now))
     };
     Some(RateLimit {
@@ -45,13 +46,18 @@ fn rate_limit(headers: &HeaderMap, sent_at: SystemTime) -> Option<RateLimit> {
 }
 
 /// `Retry-After`, which proxies send: seconds, or a date by the sender's clock.
-fn retry_after(headers: &HeaderMap, sent_at: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     match number(headers, &header::RETRY_AFTER) {
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => date(headers, &header::RETRY_AFTER)?
-            .duration_since(sent_at)
+            .duration_since(sent_at(headers))
             .ok(),
     }
+}
+
+/// When the answer was sent, by its sender's clock if it says so.
+fn sent_at(headers: &HeaderMap) -> SystemTime {
+    date(headers, &header::DATE).unwrap_or_else(SystemTime::now)
 }
 
 fn number<N: FromStr>(headers: &HeaderMap, name: &HeaderName) -> Option<N> {

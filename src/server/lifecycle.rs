@@ -157,11 +157,13 @@ async fn connection(
     }
     let service = service_fn(move |request: http::Request<Incoming>| {
         let stack = stack.clone();
-        async move {
+        // The one box of the stack. Its future is large, and would be copied at each step on its
+        // way to the task that runs it.
+        Box::pin(async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             Ok::<_, Infallible>(stack.handle(request).await)
-        }
+        })
     });
     let connection = http2::Builder::new(calls)
         .timer(TokioTimer::new())
