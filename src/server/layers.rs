@@ -53,8 +53,8 @@ impl<A: Clone, H> tower::Layer<H> for Layer<A> {
 }
 
 impl<A: Around, H: Handler> Handler for Layered<A, H> {
-    async fn handle(&self, request: Request) -> Response {
-        self.around.around(request, &self.inner).await
+    fn handle(&self, request: Request) -> impl Future<Output = Response> + Send {
+        self.around.around(request, &self.inner)
     }
 }
 
