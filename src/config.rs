@@ -254,12 +254,13 @@ fn log_filter(text: &str) -> Result<Targets, String> {
         Some((target, level)) => is_target(target) && is_level(level),
         None => is_level(directive),
     };
-    let unknown = text.split(',').find(|directive| !is_known(directive));
+    let unknown = text.split(',').position(|directive| !is_known(directive));
     match (unknown, Targets::from_str(text)) {
         (None, Ok(filter)) => Ok(filter),
+        // Which, but not what: it may be a secret that was meant for another flag.
         (unknown, _) => Err(format!(
-            "{:?} is neither a level (off, error, warn, info, debug, trace) nor target=level",
-            unknown.unwrap_or(text)
+            "part {} is neither a level (off, error, warn, info, debug, trace) nor target=level",
+            unknown.unwrap_or_default() + 1
         )),
     }
 }

@@ -9,10 +9,7 @@ use clap::{
 };
 
 use super::{Cli, EXIT_USAGE, refuse};
-use crate::config::Problems;
-
-/// Stands for a variable that isn't text, until its flag's own check refuses it. No flag accepts it.
-const NOT_TEXT: &str = "\0 (not UTF-8)";
+use crate::config::{Problems, problem::NOT_TEXT};
 
 /// What could be read, and what was wrong with the rest.
 pub(super) struct Arguments {
@@ -20,16 +17,23 @@ pub(super) struct Arguments {
     pub(super) problems: Problems,
 }
 
+/// One of the arguments, and the how manieth it was. The program's name is number 0.
+struct Word {
+    position: usize,
+    text: String,
+}
+
 impl Arguments {
     /// Reads the arguments without those that are wrong. Help and version are printed at once.
     pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let mut problems = Problems::default();
-        let mut arguments: Vec<_> = arguments
+        let mut words: Vec<_> = arguments
             .into_iter()
-            .map(|argument| text(argument, &mut problems))
+            .enumerate()
+            .map(|(position, argument)| Word::new(position, argument, &mut problems))
             .collect();
         loop {
-            let error = match parse(&arguments) {
+            let error = match parse(&words) {
                 Ok(cli) => return Ok(Self { cli, problems }),
                 Err(error) => error,
             };
@@ -39,30 +43,45 @@ impl Arguments {
                     return Err(ExitCode::SUCCESS);
                 }
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                    let _ = error.print();
-                    return Err(ExitCode::from(EXIT_USAGE));
+                    if problems.is_empty() {
+                        let _ = error.print();
+                        return Err(ExitCode::from(EXIT_USAGE));
+                    }
+                    return Err(refuse(&problems.into_vec()));
                 }
-                _ => problems.note(summary(&error)),
+                _ => {}
             }
-            match culprit(&arguments, &error) {
-                Some(at) => remove(&mut arguments, at),
-                None => return Err(refuse(&problems.into_vec())),
+            let culprit = culprit(&words, &error);
+            problems.note(description(&error, &words, culprit));
+            match culprit {
+                // Without its command nothing is known of what follows.
+                Some(at) if error.kind() != ErrorKind::InvalidSubcommand => remove(&mut words, at),
+                _ => return Err(refuse(&problems.into_vec())),
             }
         }
     }
 }
 
-/// An argument as text; clap would stop at one that isn't, and not say where.
-fn text(argument: OsString, problems: &mut Problems) -> String {
-    argument.into_string().unwrap_or_else(|argument| {
-        problems.note(format!("{} is not UTF-8", argument.display()));
-        argument.to_string_lossy().into_owned()
-    })
+impl Word {
+    /// An argument as text; clap would stop at one that isn't, and not say where.
+    fn new(position: usize, argument: OsString, problems: &mut Problems) -> Self {
+        let text = argument.into_string().unwrap_or_else(|argument| {
+            problems.note(format!("argument {position} is not UTF-8"));
+            argument.to_string_lossy().into_owned()
+        });
+        Self { position, text }
+    }
+
+    /// A flag without its value, or the whole word.
+    fn name(&self) -> &str {
+        self.text.split('=').next().unwrap_or_default()
+    }
 }
 
-fn parse(arguments: &[String]) -> Result<Cli, Error> {
+fn parse(words: &[Word]) -> Result<Cli, Error> {
     let command = Cli::command().mut_subcommands(|command: Command| command.mut_args(variable));
-    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    let words = words.iter().map(|word| &word.text);
+    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// How an argument takes its variable.
@@ -83,74 +102,111 @@ fn variable(arg: Arg) -> Arg {
     }
 }
 
-/// clap's message and its tips in one line, without the usage.
-fn summary(error: &Error) -> String {
-    let text = error.render().to_string();
-    let text = text
-        .lines()
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .map(|line| line.trim().trim_start_matches("error: "))
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ")
-        .replace(":; ", ": ");
-    without_credentials(&text)
-}
-
-/// `text` without what stands between `://` and `@`, as in a URL whose flag was forgotten.
-fn without_credentials(text: &str) -> String {
-    match text.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((_, host)) => format!("{scheme}://[redacted]@{host}"),
-            None => text.to_owned(),
-        },
-        None => text.to_owned(),
-    }
-}
-
-/// Where the argument stands of which `error` complains.
-fn culprit(arguments: &[String], error: &Error) -> Option<usize> {
-    let about = |error: &Error| match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(about)) => Some(about.clone()),
-        _ => None,
+/// What is wrong, without clap's message: that quotes words, and one that nobody expected may be a
+/// password. Words are named by their place, and no names are repeated but our own.
+fn description(error: &Error, words: &[Word], culprit: Option<usize>) -> String {
+    let place = match culprit {
+        Some(at) => format!("argument {}", words[at].position),
+        None => "an argument".to_owned(),
     };
-    let about_what = about(error)?;
-    if error.kind() == ErrorKind::UnknownArgument {
-        // The first with which it goes wrong in this way. The same word may stand elsewhere as a
-        // value, and of a cluster of short flags clap names one.
-        return (1..arguments.len()).find(|at| {
-            parse(&arguments[..=*at]).is_err_and(|error| {
-                error.kind() == ErrorKind::UnknownArgument
-                    && about(&error).as_ref() == Some(&about_what)
-            })
-        });
+    // These errors are about arguments that there are.
+    let name = about(error, ContextKind::InvalidArg).unwrap_or_default();
+    let name = name.split(' ').next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let tip = culprit.map_or(String::new(), |at| tip(error, words, at));
+            format!("{place} is not expected{tip}")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let command = Cli::command();
+            let commands: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+            format!("{place} is none of the commands: {}", commands.join(", "))
+        }
+        ErrorKind::TooManyValues => format!("{name} takes no value"),
+        ErrorKind::InvalidValue => format!("{name} needs a value"),
+        ErrorKind::ArgumentConflict => format!("{name} is given more than once"),
+        ErrorKind::MissingRequiredArgument => {
+            format!("{} is missing", name.trim_matches(['<', '>']))
+        }
+        _ => format!("{place} can't be read"),
     }
-    // clap shows a flag with its value's name: "--listen <ADDR:PORT>".
-    let name = about_what.split(' ').next()?;
-    arguments
-        .iter()
-        .rposition(|argument| argument.split('=').next() == Some(name))
 }
 
-/// Takes an argument out, with the value that follows it.
-fn remove(arguments: &mut Vec<String>, at: usize) {
-    let argument = arguments.remove(at);
-    let Some(next) = arguments.get(at) else {
+/// What may be meant by the word at `at`.
+fn tip(error: &Error, words: &[Word], at: usize) -> String {
+    let root = Cli::command();
+    let flags = |command: &Command| -> Vec<String> {
+        let flags = command.get_arguments().filter_map(Arg::get_long);
+        flags.map(|flag| format!("--{flag}")).collect()
+    };
+    let word = words[at].name();
+    let command = words[..at]
+        .iter()
+        .find_map(|word| root.find_subcommand(&word.text));
+    let is_like = |flag: &&String| {
+        word.len() > "--".len() && (flag.starts_with(word) || word.starts_with(&***flag))
+    };
+    if let Some(flag) = command.map(flags).iter().flatten().find(is_like) {
+        return format!("; perhaps {flag} is meant");
+    }
+    let all: Vec<_> = root.get_subcommands().flat_map(flags).collect();
+    match all.iter().find(|flag| *flag == word) {
+        Some(flag) if command.is_some() => format!("; other commands have {flag}"),
+        Some(flag) => format!("; {flag} goes behind its command"),
+        None if error.get(ContextKind::Suggested).is_some() => {
+            "; a value that begins with - goes behind --".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+/// What `error` says of its cause.
+fn about(error: &Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind)? {
+        ContextValue::String(about) => Some(about),
+        ContextValue::Strings(about) => about.first().map(String::as_str),
+        _ => None,
+    }
+}
+
+/// Where the word stands of which `error` complains.
+fn culprit(words: &[Word], error: &Error) -> Option<usize> {
+    let unknown = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => {
+            // clap shows a flag with its value's name: "--listen <ADDR:PORT>".
+            let flag = about(error, ContextKind::InvalidArg)?.split(' ').next()?;
+            return words.iter().rposition(|word| word.name() == flag);
+        }
+    };
+    // The first with which it goes wrong in this way. The same word may stand elsewhere as a value,
+    // and of a cluster of short flags clap names one.
+    (1..words.len()).find(|at| {
+        parse(&words[..=*at]).is_err_and(|other| {
+            other.kind() == error.kind() && about(&other, unknown) == about(error, unknown)
+        })
+    })
+}
+
+/// Takes a word out, with the value that follows it.
+fn remove(words: &mut Vec<Word>, at: usize) {
+    let word = words.remove(at).text;
+    let Some(next) = words.get(at) else {
         return;
     };
-    let may_have_value = argument.starts_with("--") && !argument.contains('=');
+    let may_have_value = word.starts_with("--") && !word.contains('=');
     // Of an unknown flag it isn't known whether it takes a value. It does if the next word is
     // nothing by itself.
-    if may_have_value && !next.starts_with('-') && is_stray(arguments, at) {
-        arguments.remove(at);
+    if may_have_value && !next.text.starts_with('-') && is_stray(words, at) {
+        words.remove(at);
     }
 }
 
-/// Whether the word at `at` is what is wrong with the arguments up to it.
-fn is_stray(arguments: &[String], at: usize) -> bool {
-    let about = ContextValue::String(arguments[at].clone());
-    parse(&arguments[..=at]).is_err_and(|error| {
+/// Whether the word at `at` is what is wrong with the words up to it.
+fn is_stray(words: &[Word], at: usize) -> bool {
+    parse(&words[..=at]).is_err_and(|error| {
         error.kind() == ErrorKind::UnknownArgument
-            && error.get(ContextKind::InvalidArg) == Some(&about)
+            && about(&error, ContextKind::InvalidArg) == Some(&*words[at].text)
     })
 }

@@ -154,7 +154,8 @@ fn credential<T, P>(
 ) -> Option<T> {
     let (place, text) = match file {
         Some(path) => (
-            format!("{variable}_FILE {path:?}"),
+            // Without the path, since some put the credential itself there.
+            format!("{variable}_FILE"),
             fs::read_to_string(path).map_err(|error| format!("can't be read: {error}")),
         ),
         None => (

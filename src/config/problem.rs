@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+/// Stands for a variable that isn't text, since only the check of its flag knows whether it counts.
+pub(crate) const NOT_TEXT: &str = "\0 (not UTF-8)";
+
+/// The longest value that is shown.
+const MAX_SHOWN: usize = 64;
+
 /// One thing that is wrong, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(String);
@@ -11,14 +17,20 @@ pub struct Problem(String);
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The value of `flag`, or a note on what is wrong with it.
+    /// The value of `flag`, or a note on what is wrong with it. The note shows the value, unless it
+    /// may be one with a password that was meant for another flag.
     pub(crate) fn check<T>(
         &mut self,
         flag: &str,
         text: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.noted(parse(text).map_err(|problem| format!("{flag} {text:?}: {problem}")))
+        let place = if may_be_shown(text) {
+            format!("{flag} {text:?}")
+        } else {
+            flag.to_owned()
+        };
+        self.check_secret(&place, text, parse)
     }
 
     /// Like [`check`](Self::check) for a value that isn't shown.
@@ -28,7 +40,11 @@ impl Problems {
         text: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.noted(parse(text).map_err(|problem| format!("{flag}: {problem}")))
+        let value = match text {
+            NOT_TEXT => Err("is not UTF-8".to_owned()),
+            text => parse(text),
+        };
+        self.noted(value.map_err(|problem| format!("{flag}: {problem}")))
     }
 
     /// Notes that a required flag isn't there, unless it is there without its value.
@@ -53,6 +69,10 @@ impl Problems {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0
     }
@@ -66,4 +86,11 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn may_be_shown(text: &str) -> bool {
+    text.len() <= MAX_SHOWN
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && !text.contains('@')
+        && !text.contains("://")
 }

@@ -23,7 +23,7 @@ async fn health_is_told_by_the_exit_status() {
         (&["--server", "127.0.0.1:1"], 1, "", "UNAVAILABLE"),
         (&["--server", &silent, "--timeout", "300ms"], 1, "", ""),
         (&["--server", "a b", "--timeout", "0s"], 64, "", "--server"),
-        (&["--unknown"], 64, "", "--unknown"),
+        (&["--unknown"], 64, "", "argument 2"),
     ] {
         let ended = run(&[&["health"], flags].concat()).await;
         assert_eq!(ended.status, Some(status), "{flags:?}: {}", ended.stderr);
