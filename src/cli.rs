@@ -102,7 +102,7 @@ Example:
 Example:
   videoconf-facade check-config --upstream-url https://chat.example.org",
         after_help = "Nothing is bound and nothing is sent.\n\
-                      Exit status: 0 no problem, 64 the problems are on stderr."
+                      Exit status: 0 no problem, perhaps warnings on stderr, 64 the problems are on stderr."
     )]
     CheckConfig(config::Flags),
 }

@@ -2,8 +2,14 @@
 
 pub mod problem;
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
 
+use http::Uri;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
@@ -79,10 +85,10 @@ pub struct CommonFlags {
     #[arg(default_value = "auto")]
     log_format: String,
 
-    /// Which log lines there are: a level, or levels by target, like info,access=debug
-    #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
-    #[arg(default_value = "info")]
-    log_filter: String,
+    /// Which log lines there are: a level, or levels by target, like info,access=debug [default:
+    /// what RUST_LOG says, else info]
+    #[arg(long, env = "VIDEOCONF_LOG_FILTER", value_name = "FILTER")]
+    log_filter: Option<String>,
 }
 
 /// Where the server listens unless told otherwise.
@@ -104,6 +110,8 @@ pub struct Config {
     pub max_request_id_bytes: usize,
     /// How the process logs.
     pub logs: logs::Options,
+    /// What is odd, but no reason not to start.
+    pub warnings: Vec<String>,
 }
 
 impl Flags {
@@ -125,8 +133,13 @@ impl Flags {
             .as_ref()
             .and_then(|url| problems.check_secret("--upstream-proxy", url, Proxy::parse));
         let listen = problems.check("--listen", &self.listen, address);
-        self.common
-            .check(problems, listen, url, trust_anchors, proxy)
+        let mut config = self
+            .common
+            .check(problems, listen, url, trust_anchors, proxy)?;
+        config
+            .warnings
+            .extend(self.upstream_url.as_deref().and_then(sent_in_clear));
+        Ok(config)
     }
 }
 
@@ -163,7 +176,11 @@ impl CommonFlags {
         let max_request_id_bytes =
             problems.check("--max-request-id-bytes", &self.max_request_id_bytes, size);
         let format = problems.check("--log-format", &self.log_format, log_format);
-        let filter = problems.check("--log-filter", &self.log_filter, log_filter);
+        let mut warnings = Vec::new();
+        let filter = match &self.log_filter {
+            Some(filter) => problems.check("--log-filter", filter, log_filter),
+            None => Some(shared_log_filter(&mut warnings)),
+        };
 
         let config = || {
             Some(Config {
@@ -185,6 +202,7 @@ impl CommonFlags {
                     format: format?,
                     filter: filter?,
                 },
+                warnings,
             })
         };
         problems.result(config())
@@ -240,6 +258,38 @@ fn log_format(text: &str) -> Result<logs::Format, String> {
         "json" => Ok(logs::Format::Json),
         _ => Err("is not one of auto, human, json".to_owned()),
     }
+}
+
+/// What `RUST_LOG` says. It is set for all programs of a machine or a cluster, in a syntax that other
+/// readers take further than we do, so one that we can't read mustn't stop us.
+fn shared_log_filter(warnings: &mut Vec<String>) -> Targets {
+    let default = || Targets::new().with_default(LevelFilter::INFO);
+    let shared = env::var_os("RUST_LOG").unwrap_or_default();
+    if shared.is_empty() {
+        return default();
+    }
+    let filter = shared.to_str().and_then(|shared| log_filter(shared).ok());
+    filter.unwrap_or_else(|| {
+        let why = "RUST_LOG is no filter that can be read here, so it is info; \
+                   VIDEOCONF_LOG_FILTER is read instead if it is set";
+        warnings.push(why.to_owned());
+        default()
+    })
+}
+
+/// A warning if the tokens of all callers can be read on the way to `url`.
+fn sent_in_clear(url: &str) -> Option<String> {
+    let url = url.trim();
+    let scheme = url.get(.."https:".len());
+    let is_https = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    let url: Option<Uri> = url.parse().ok();
+    let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let is_loopback = host.eq_ignore_ascii_case("localhost")
+        || address.is_some_and(|address| address.is_loopback());
+    (!is_https && !is_loopback).then(|| {
+        "--upstream-url is http to another machine, so callers' tokens are sent in clear".to_owned()
+    })
 }
 
 /// Stricter than the parser, which takes any word for a target: a level with a typing error would

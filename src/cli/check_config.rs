@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{print, refuse};
+use super::{print, refuse, say};
 use crate::{
     app,
     config::{Config, Flags, Problem, Problems},
@@ -11,7 +11,12 @@ use crate::{
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
-        Ok(_) => print("the configuration is good"),
+        Ok((config, _)) => {
+            for warning in &config.warnings {
+                say(format_args!("videoconf-facade: warning: {warning}"));
+            }
+            print("the configuration is good")
+        }
         Err(problems) => refuse(&problems),
     }
 }

@@ -51,6 +51,9 @@ pub(super) async fn run_facade(
     let logs = Logs::start(config.logs.clone());
     let listen = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%listen, version = VERSION, "serving");
+    for warning in &config.warnings {
+        tracing::warn!(%warning, "the configuration is odd");
+    }
 
     let second_signal = async {
         signals.next().await;

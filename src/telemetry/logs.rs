@@ -32,7 +32,7 @@ pub enum Format {
 pub struct Options {
     /// What the lines look like.
     pub format: Format,
-    /// Which lines there are: a level, or levels by target, as in `RUST_LOG`.
+    /// Which lines there are: a level, or levels by target.
     pub filter: Targets,
 }
 

@@ -6,6 +6,7 @@ mod get_info;
 mod health;
 mod help;
 mod secrets;
+mod warnings;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 

@@ -169,7 +169,7 @@ const WRONG: &[Wrong] = &[
             ("VIDEOCONF_DRAIN_TIMEOUT", "1s"),
             ("VIDEOCONF_CONNECT_TIMEOUT", "soon"),
             ("VIDEOCONF_LOG_FORMAT", "xml"),
-            ("RUST_LOG", "access=loud"),
+            ("VIDEOCONF_LOG_FILTER", "access=loud"),
         ],
         problems: &[
             "argument 6 is not expected",
@@ -288,7 +288,7 @@ async fn bytes_that_are_no_text_are_listed_with_the_rest() {
         ("VIDEOCONF_MAX_CALL_ID_BYTES", "--max-call-id-bytes"),
         ("VIDEOCONF_MAX_REQUEST_ID_BYTES", "--max-request-id-bytes"),
         ("VIDEOCONF_LOG_FORMAT", "--log-format"),
-        ("RUST_LOG", "--log-filter"),
+        ("VIDEOCONF_LOG_FILTER", "--log-filter"),
     ];
     let mut command = command(&["check-config", "--upstream-url"]);
     command.arg(no_text);
@@ -308,7 +308,7 @@ async fn bytes_that_are_no_text_are_listed_with_the_rest() {
 async fn nothing_is_bound_by_a_check_or_before_it() {
     let (_listener, address) = taken();
     let listen = ["--listen", &address, "--upstream-url"];
-    let good = [&["check-config"], &listen[..], &["http://unused"]].concat();
+    let good = [&["check-config"], &listen[..], &["http://127.0.0.1"]].concat();
     let good = run(&good).await;
     assert_eq!((good.status, &*good.stderr), (Some(0), ""));
     assert_eq!(good.stdout, "the configuration is good\n");
@@ -338,7 +338,7 @@ async fn a_flag_wins_over_its_variable_and_that_over_the_default() {
         ),
         (&[(variable, "")], &[], None),
     ] {
-        let arguments = [&["check-config", "--upstream-url", "http://chat"], flags].concat();
+        let arguments = [&["check-config", "--upstream-url", "http://[::1]"], flags].concat();
         let ended = run_with(&arguments, variables).await;
         let case = format!("{variables:?} {flags:?}: {}", ended.stderr);
         let expected = problem.map_or(String::new(), |value| {

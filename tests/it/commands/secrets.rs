@@ -121,6 +121,7 @@ async fn the_values_of_variables_are_not_repeated_either() {
         "VIDEOCONF_MAX_CALL_ID_BYTES",
         "VIDEOCONF_MAX_REQUEST_ID_BYTES",
         "VIDEOCONF_LOG_FORMAT",
+        "VIDEOCONF_LOG_FILTER",
     ] {
         let ended = run_with(&["check-config"], &[(variable, url)]).await;
         assert_eq!(ended.status, Some(64), "{variable}: {}", ended.stderr);

@@ -1,0 +1,142 @@
+//! What is odd about a configuration, but no reason not to start.
+
+use super::{PREFIX, run_with};
+use crate::support::process::{Ended, Server, json_lines, serve};
+
+/// Out of the reach of warnings.
+const LOOPBACK: &str = "http://127.0.0.1:9";
+
+async fn check(url: &str, flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let arguments = [&["check-config", "--upstream-url", url], flags].concat();
+    run_with(&arguments, variables).await
+}
+
+/// Usual in clusters, and for other programs than this one.
+const FOREIGN: &[&str] = &[
+    "hyper",
+    "warn,",
+    "info,h2[span]=debug",
+    "a=b=c",
+    "http://u:hunter2@h",
+];
+
+/// The warnings that `serve` logs.
+async fn logged(url: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let mut command = serve(&["--upstream-url", url]);
+    let server = Server::start(command.envs(variables.iter().copied())).await;
+    let lines = json_lines(&server.end().await.stderr);
+    let warnings = lines.iter().filter(|line| line["level"] == "WARN");
+    warnings
+        .map(|line| line["warning"].as_str().expect("a warning").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_foreign_filter_stops_nothing() {
+    for foreign in FOREIGN {
+        let ended = check(LOOPBACK, &[], &[("RUST_LOG", foreign)]).await;
+        assert_eq!(ended.status, Some(0), "{foreign}: {}", ended.stderr);
+        let start = format!("{PREFIX}warning: RUST_LOG ");
+        assert!(
+            ended.stderr.starts_with(&start),
+            "{foreign}: {}",
+            ended.stderr
+        );
+        assert_eq!(
+            ended.stderr.lines().count(),
+            1,
+            "{foreign}: {}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+
+        // The default is in force, or the line wouldn't be there that the server waits for.
+        let warnings = logged(LOOPBACK, &[("RUST_LOG", foreign)]).await;
+        assert_eq!(warnings.len(), 1, "{foreign}: {warnings:?}");
+        assert!(warnings[0].starts_with("RUST_LOG "), "{warnings:?}");
+    }
+    // Who doesn't need it isn't warned of it.
+    let own = ("VIDEOCONF_LOG_FILTER", "info");
+    for (flags, variables) in [
+        (&[][..], &[("RUST_LOG", "info,access=debug")][..]),
+        (&[], &[("RUST_LOG", "")]),
+        (&["--log-filter=info"], &[("RUST_LOG", "hyper")]),
+        (&[], &[("RUST_LOG", "hyper"), own]),
+    ] {
+        let ended = check(LOOPBACK, flags, variables).await;
+        assert_eq!(
+            (ended.status, &*ended.stderr),
+            (Some(0), ""),
+            "{variables:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn our_own_filter_is_read_strictly() {
+    for foreign in FOREIGN {
+        let flag = format!("--log-filter={foreign}");
+        let variable = ("VIDEOCONF_LOG_FILTER", *foreign);
+        for (flags, variables) in [
+            (&[&*flag][..], &[][..]),
+            (
+                &[&flag],
+                &[("VIDEOCONF_LOG_FILTER", "info"), ("RUST_LOG", "info")],
+            ),
+            (&[], &[variable, ("RUST_LOG", "info")]),
+        ] {
+            let ended = check(LOOPBACK, flags, variables).await;
+            assert_eq!(ended.status, Some(64), "{flags:?} {variables:?}");
+            let start = format!("{PREFIX}--log-filter");
+            assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+        }
+        let ended = check(LOOPBACK, &["--log-filter=info"], &[variable]).await;
+        assert_eq!(
+            (ended.status, &*ended.stderr),
+            (Some(0), ""),
+            "the flag wins"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tokens_in_clear_are_warned_of() {
+    for (url, is_clear) in [
+        ("http://chat", true),
+        ("HTTP://chat:3000/prefix", true),
+        ("http://192.0.2.1", true),
+        ("http://[2001:db8::1]:3000", true),
+        ("http://localhost.example.org", true),
+        ("http://127.0.0.1.example.org", true),
+        ("http://b\u{fc}cher.example", true),
+        ("http://localhost:3000", false),
+        ("http://LOCALHOST", false),
+        ("http://127.0.0.1:3000", false),
+        ("http://127.1.2.3", false),
+        ("http://[::1]:3000", false),
+    ] {
+        let ended = check(url, &[], &[]).await;
+        assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "the configuration is good\n");
+        let start = format!("{PREFIX}warning: --upstream-url ");
+        assert_eq!(
+            ended.stderr.starts_with(&start),
+            is_clear,
+            "{url}: {}",
+            ended.stderr
+        );
+        assert_eq!(
+            ended.stderr.lines().count(),
+            usize::from(is_clear),
+            "{}",
+            ended.stderr
+        );
+    }
+    let warnings = logged("http://chat.invalid", &[("RUST_LOG", "hyper,info")]).await;
+    let starts: Vec<_> = warnings.iter().map(|it| it.split(' ').next()).collect();
+    assert_eq!(
+        starts,
+        [Some("RUST_LOG"), Some("--upstream-url")],
+        "{warnings:?}"
+    );
+}
