@@ -4,16 +4,26 @@ mod writer;
 
 use std::{
     io::{self, IsTerminal},
+    panic::Location,
     time::Duration,
 };
 
+use tracing::Subscriber;
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 use writer::Lines;
 
 /// How often it is looked whether lines were lost.
 const LOSS_REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// The target of panics, which no filter turns off.
+const PANIC: &str = "panic";
 
 /// What the lines look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,22 +59,10 @@ impl Logs {
         let logs = Self {
             lines: Lines::to(io::stderr()),
         };
-        let is_terminal = io::stderr().is_terminal();
-        let is_human = match options.format {
-            Format::Auto => is_terminal,
-            Format::Human => true,
-            Format::Json => false,
-        };
-        let lines = fmt::layer().with_writer(logs.lines.clone());
-        let lines = if is_human {
-            lines.with_ansi(is_terminal).boxed()
-        } else {
-            lines.json().flatten_event(true).boxed()
-        };
         let _ = tracing_subscriber::registry()
-            .with(lines.with_filter(options.filter))
+            .with(layer(options, logs.lines.clone()))
             .try_init();
-        log_panics();
+        std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
         logs
     }
 
@@ -99,10 +97,66 @@ impl Drop for Logs {
     }
 }
 
+/// What writes the lines that `options` ask for.
+fn layer<S>(options: Options, lines: Lines) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_terminal = io::stderr().is_terminal();
+    let is_human = match options.format {
+        Format::Auto => is_terminal,
+        Format::Human => true,
+        Format::Json => false,
+    };
+    let lines = fmt::layer().with_writer(lines);
+    let lines = if is_human {
+        lines.with_ansi(is_terminal).boxed()
+    } else {
+        lines.json().flatten_event(true).boxed()
+    };
+    // A defect that nobody is told of stays.
+    lines.with_filter(options.filter.with_target(PANIC, LevelFilter::ERROR))
+}
+
 /// Where a panic happened, without its message: that may quote what was being worked on.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(tracing::field::display);
-        tracing::error!(location, "panic");
-    }));
+fn log_panic(location: Option<&Location>) {
+    let location = location.map(tracing::field::display);
+    tracing::error!(target: PANIC, location, "panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, sync::mpsc};
+
+    use super::*;
+
+    struct Sink(mpsc::Sender<String>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn panics_are_logged_whatever_the_filter() {
+        for filter in ["off", "access=info", "panic=off", "off,panic=off", "info"] {
+            let (sender, receiver) = mpsc::channel();
+            let options = Options {
+                format: Format::Json,
+                filter: filter.parse().unwrap(),
+            };
+            let lines = Lines::to(Sink(sender));
+            let subscriber = tracing_subscriber::registry().with(layer(options, lines.clone()));
+            tracing::subscriber::with_default(subscriber, || log_panic(Some(Location::caller())));
+            lines.finish();
+            let line = receiver.try_recv().unwrap_or_default();
+            assert!(line.contains("logs.rs"), "{filter}: {line}");
+        }
+    }
 }
