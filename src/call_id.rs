@@ -68,9 +68,9 @@ impl fmt::Display for Problem {
 }
 
 fn bytes_in_url(text: &str) -> usize {
-    let bytes = text.bytes();
-    bytes
-        .map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 })
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if is_plain(byte) { 1 } else { 3 })
         .sum()
 }
 

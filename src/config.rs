@@ -2,14 +2,8 @@
 
 pub mod problem;
 
-use std::{
-    env,
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-    time::Duration,
-};
+use std::{env, net::SocketAddr, str::FromStr, time::Duration};
 
-use http::Uri;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
@@ -91,6 +85,10 @@ pub struct CommonFlags {
     log_filter: Option<String>,
 }
 
+/// The warning of an upstream that anybody on the way can listen to.
+const IN_CLEAR: &str =
+    "--upstream-url is http to another machine, so callers' tokens are sent in clear";
+
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 
@@ -136,9 +134,9 @@ impl Flags {
         let mut config = self
             .common
             .check(problems, listen, url, trust_anchors, proxy)?;
-        config
-            .warnings
-            .extend(self.upstream_url.as_deref().and_then(sent_in_clear));
+        if config.upstream.base_url.is_readable_on_the_way() {
+            config.warnings.push(IN_CLEAR.to_owned());
+        }
         Ok(config)
     }
 }
@@ -274,21 +272,6 @@ fn shared_log_filter(warnings: &mut Vec<String>) -> Targets {
                    VIDEOCONF_LOG_FILTER is read instead if it is set";
         warnings.push(why.to_owned());
         default()
-    })
-}
-
-/// A warning if the tokens of all callers can be read on the way to `url`.
-fn sent_in_clear(url: &str) -> Option<String> {
-    let url = url.trim();
-    let scheme = url.get(.."https:".len());
-    let is_https = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-    let url: Option<Uri> = url.parse().ok();
-    let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
-    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    let is_loopback = host.eq_ignore_ascii_case("localhost")
-        || address.is_some_and(|address| address.is_loopback());
-    (!is_https && !is_loopback).then(|| {
-        "--upstream-url is http to another machine, so callers' tokens are sent in clear".to_owned()
     })
 }
 

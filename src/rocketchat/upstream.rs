@@ -1,6 +1,6 @@
 //! Where Rocket.Chat is and how it is reached, checked before anything is sent.
 
-use std::fmt::Write;
+use std::{fmt::Write, net::IpAddr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
@@ -54,6 +54,15 @@ impl BaseUrl {
     /// Whether TLS is spoken.
     pub(super) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether others on the way can read what is sent there, tokens included.
+    #[must_use]
+    pub fn is_readable_on_the_way(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let is_loopback = host == "localhost" || address.is_ok_and(|it| it.is_loopback());
+        !self.is_https() && !is_loopback
     }
 
     /// The URL of an API method, with its parameters.
