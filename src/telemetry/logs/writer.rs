@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Write},
+    io::{self, BufRead, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,8 +14,12 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines wait at most; more are lost and counted.
-const MAX_WAITING: usize = 8192;
+/// How many bytes of lines wait at most; more lines are lost and counted. In bytes, since some are
+/// a hundred times as long as others.
+const MAX_WAITING: usize = 4 * 1024 * 1024;
+
+/// What is kept for them while somebody reads.
+const AT_EASE: usize = 64 * 1024;
 
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -33,7 +37,8 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Vec<u8>>,
+    /// Whole lines, one behind the other, so that its capacity is all that they take.
+    waiting: VecDeque<u8>,
     is_writing: bool,
     lost: u64,
 }
@@ -74,9 +79,9 @@ impl Queue {
         let mut state = self.lock();
         state.is_writing = false;
         loop {
-            if let Some(line) = state.waiting.pop_front() {
+            if !state.waiting.is_empty() {
                 state.is_writing = true;
-                return line;
+                return state.next_line();
             }
             self.changed.notify_all();
             state = self
@@ -91,12 +96,43 @@ impl Queue {
     }
 }
 
+impl State {
+    /// Whether `length` more bytes may wait; then there is memory for them.
+    fn has_room_for(&mut self, length: usize) -> bool {
+        let needed = self.waiting.len() + length;
+        if needed > MAX_WAITING {
+            return false;
+        }
+        if needed > self.waiting.capacity() {
+            // In two steps and no more, since doubling could end beyond the limit.
+            let enough = if needed > AT_EASE {
+                MAX_WAITING
+            } else {
+                AT_EASE
+            };
+            self.waiting.reserve_exact(enough - self.waiting.len());
+        }
+        true
+    }
+
+    /// Takes the next line out. What a stall took is given back with its last line.
+    fn next_line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        // Reading from memory can't fail.
+        let _ = self.waiting.read_until(b'\n', &mut line);
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(AT_EASE);
+        }
+        line
+    }
+}
+
 impl Write for Lines {
     /// Takes a whole line, which is what the formatter writes at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        if state.waiting.len() < MAX_WAITING {
-            state.waiting.push_back(line.to_vec());
+        if state.has_room_for(line.len()) {
+            state.waiting.extend(line);
             self.0.changed.notify_all();
         } else {
             state.lost += 1;
@@ -137,20 +173,37 @@ mod tests {
         }
     }
 
+    /// Lines of `length` bytes, one more than can wait.
+    fn too_many(length: usize) -> Vec<Vec<u8>> {
+        let line = |number: usize| format!("{number:0width$}\n", width = length - 1).into_bytes();
+        (0..=MAX_WAITING / length).map(line).collect()
+    }
+
     #[test]
-    fn lines_that_nobody_takes_are_lost_and_counted() {
-        let (sender, receiver) = mpsc::sync_channel(0);
-        let mut lines = Lines::to(Rendezvous(sender));
-        for number in 0..MAX_WAITING + 10 {
-            lines.write_all(number.to_string().as_bytes()).unwrap();
+    fn bytes_that_nobody_takes_are_bounded_and_lost_lines_counted() {
+        for length in [64, 4096, 32 * 1024] {
+            let (sender, receiver) = mpsc::sync_channel(0);
+            let mut lines = Lines::to(Rendezvous(sender));
+            // Once the writer is busy with its first line, the rest has to wait.
+            lines.write_all(b"first\n").unwrap();
+            while !lines.0.lock().waiting.is_empty() {
+                thread::yield_now();
+            }
+            let all = too_many(length);
+            for line in &all {
+                lines.write_all(line).unwrap();
+            }
+            lines.write_all(&vec![b'x'; MAX_WAITING + 1]).unwrap();
+            assert_eq!(lines.lost(), 2, "lines of {length} bytes");
+            assert!(lines.0.lock().waiting.capacity() <= MAX_WAITING);
+
+            assert_eq!(receiver.recv().unwrap(), b"first\n");
+            for line in &all[..all.len() - 1] {
+                assert_eq!(receiver.recv().unwrap(), *line);
+            }
+            lines.finish();
+            assert!(receiver.try_recv().is_err(), "all others were written");
+            assert!(lines.0.lock().waiting.capacity() <= AT_EASE, "given back");
         }
-        // One may be in the writer's hands by now.
-        let lost = usize::try_from(lines.lost()).unwrap();
-        assert!((9..=10).contains(&lost), "{lost}");
-        for number in 0..MAX_WAITING + 10 - lost {
-            assert_eq!(receiver.recv().unwrap(), number.to_string().as_bytes());
-        }
-        lines.finish();
-        assert!(receiver.try_recv().is_err(), "all others were written");
     }
 }
