@@ -60,7 +60,8 @@ Example:
   videoconf-facade serve --upstream-url https://chat.example.org --listen 0.0.0.0:50051",
         after_help = "\
 SIGTERM and SIGINT end it gracefully, a second one at once.
-Exit status: 0 ended, 1 the address can't be listened on, 64 wrong configuration."
+Exit status: 0 ended, 1 the address can't be listened on or a second signal came, 64 wrong
+configuration."
     )]
     Serve(config::Flags),
 

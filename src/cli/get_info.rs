@@ -2,8 +2,8 @@
 
 use std::{env, fs, process::ExitCode, time::Duration};
 
-use http::HeaderValue;
-use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
+use http::{HeaderName, HeaderValue};
+use tonic::{Extensions, Request, Status, metadata::MetadataMap, transport::Endpoint};
 
 use super::{
     block_on,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{DEFAULT_LISTEN, Problem, Problems, time},
-    credentials::{AUTH_TOKEN, AuthToken, Credentials, USER_ID, UserId},
+    credentials::{self, AUTH_TOKEN, AuthToken, Credentials, USER_ID, UserId},
     proto::v1::{
         GetInfoRequest, GetInfoResponse,
         video_conference_service_client::VideoConferenceServiceClient,
@@ -88,22 +88,8 @@ impl Call {
     /// # Errors
     /// UNAVAILABLE without a connection, else what the facade answers.
     pub(super) async fn send(self) -> Result<GetInfoResponse, Status> {
-        let mut request = Request::new(self.request);
-        request.set_timeout(self.timeout);
-        let Credentials {
-            user_id,
-            auth_token,
-        } = self.credentials;
-        for (key, value) in [
-            (USER_ID, user_id.expose()),
-            (AUTH_TOKEN, auth_token.expose()),
-        ] {
-            if let Ok(value) = MetadataValue::try_from(value.as_bytes()) {
-                request.metadata_mut().insert(key, value);
-            }
-        }
         VideoConferenceServiceClient::new(self.server.connect_lazy())
-            .get_info(request)
+            .get_info(request(self.request, &self.credentials, self.timeout))
             .await
             .map(tonic::Response::into_inner)
             .map_err(timed_out)
@@ -140,17 +126,35 @@ impl Flags {
     }
 }
 
+/// What is sent. The values of the credentials go in as they are, since their mark keeps them out of
+/// HPACK's tables and of debug output.
+fn request(
+    message: GetInfoRequest,
+    credentials: &Credentials,
+    timeout: Duration,
+) -> Request<GetInfoRequest> {
+    let headers = [
+        (USER_ID, credentials.user_id.expose()),
+        (AUTH_TOKEN, credentials.auth_token.expose()),
+    ];
+    let headers = headers.map(|(key, value)| (HeaderName::from_static(key), value.clone()));
+    let metadata = MetadataMap::from_headers(headers.into_iter().collect());
+    let mut request = Request::from_parts(metadata, Extensions::default(), message);
+    request.set_timeout(timeout);
+    request
+}
+
 fn max_age(text: &str) -> Result<prost_types::Duration, String> {
     let max_age = crate::config::time_or_zero(text)?;
     prost_types::Duration::try_from(max_age).map_err(|error| error.to_string())
 }
 
 /// A credential from a file if one is named, else from the environment.
-fn credential<T, P>(
+fn credential<T>(
     problems: &mut Problems,
     variable: &str,
     file: Option<&str>,
-    checked: impl FnOnce(HeaderValue) -> Result<T, P>,
+    checked: impl FnOnce(HeaderValue) -> Result<T, credentials::Problem>,
 ) -> Option<T> {
     let (place, text) = match file {
         Some(path) => (
@@ -166,6 +170,28 @@ fn credential<T, P>(
     problems.check_secret(&place, "", |_| {
         let value = HeaderValue::from_str(text?.trim_end())
             .map_err(|_| "has a byte outside printable ASCII".to_owned())?;
-        checked(value).map_err(|_| "is empty or has a byte outside printable ASCII".to_owned())
+        checked(value).map_err(|problem| problem.as_str().to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_keep_their_mark() {
+        let credentials = Credentials {
+            user_id: UserId::new(HeaderValue::from_static("u")).unwrap(),
+            auth_token: AuthToken::new(HeaderValue::from_static("canary")).unwrap(),
+        };
+        let request = request(
+            GetInfoRequest::default(),
+            &credentials,
+            Duration::from_secs(1),
+        );
+        assert!(!format!("{request:?}").contains("canary"));
+        let headers = request.into_parts().0.into_headers();
+        assert_eq!(headers[AUTH_TOKEN], "canary");
+        assert!(headers[AUTH_TOKEN].is_sensitive() && headers[USER_ID].is_sensitive());
+    }
 }
