@@ -4,6 +4,9 @@ use std::{env, error::Error, fs, path::PathBuf, process::Command};
 
 const PROTO: &str = "rocketchat/videoconference/v1/video_conference_service.proto";
 
+/// What the binary is made of.
+const SOURCES: &[&str] = &["build.rs", "Cargo.lock", "Cargo.toml", "proto", "src"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     compile_proto()?;
     note_commit();
@@ -32,10 +35,6 @@ fn compile_proto() -> Result<(), Box<dyn Error>> {
 /// The commit comes from `VIDEOCONF_BUILD_COMMIT` (for builds outside a checkout) or from git.
 fn note_commit() {
     println!("cargo::rerun-if-env-changed=VIDEOCONF_BUILD_COMMIT");
-    // Git appends a line here with every commit and checkout.
-    if fs::exists(".git/logs/HEAD").unwrap_or(false) {
-        println!("cargo::rerun-if-changed=.git/logs/HEAD");
-    }
     let commit = env::var("VIDEOCONF_BUILD_COMMIT")
         .ok()
         .or_else(commit_of_checkout)
@@ -43,13 +42,44 @@ fn note_commit() {
     println!("cargo::rustc-env=VIDEOCONF_BUILD_COMMIT={commit}");
 }
 
+/// The commit that is checked out here, `-dirty` if what is built isn't what was committed.
 fn commit_of_checkout() -> Option<String> {
     // Unpacked inside somebody else's checkout, git would answer for that one.
-    fs::exists(".git").ok().filter(|is_checkout| *is_checkout)?;
+    if !git(&["rev-parse", "--show-prefix"])?.is_empty() {
+        return None;
+    }
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    watch_head();
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    let changes = git(&[&["status", "--porcelain", "--"], SOURCES].concat())?;
+    let dirty = if changes.is_empty() { "" } else { "-dirty" };
+    Some(commit + dirty)
+}
+
+/// Runs this again when another commit is checked out. In a worktree `.git` is a file, so git is
+/// asked where its files are. It appends a line to the log of HEAD with every commit and checkout;
+/// where no logs are kept, the branch itself has to do.
+fn watch_head() {
+    let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
+    for name in ["logs/HEAD", "HEAD", &branch.unwrap_or_default()] {
+        let path = git(&["rev-parse", "--git-path", name]);
+        // Of a file that isn't there cargo would say that it has changed, at every build.
+        if let Some(path) = path.filter(|path| fs::exists(path).unwrap_or(false)) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+}
+
+/// What `git` says, without the line's end.
+fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
+        .args(arguments)
+        // Looking mustn't write: the index would be newer than this build.
+        .env("GIT_OPTIONAL_LOCKS", "0")
         .output()
         .ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !commit.is_empty()).then_some(commit)
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim_end().to_owned())
 }
