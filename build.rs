@@ -63,7 +63,7 @@ fn commit_of_checkout() -> Option<String> {
 /// where no logs are kept, the branch itself has to do.
 fn watch_head() {
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
-    for name in ["logs/HEAD", "HEAD", &branch.unwrap_or_default()] {
+    for name in ["logs/HEAD", "HEAD"].into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--git-path", name]);
         // Of a file that isn't there cargo would say that it has changed, at every build.
         if let Some(path) = path.filter(|path| fs::exists(path).unwrap_or(false)) {
