@@ -68,9 +68,13 @@ impl Body {
     /// Ends with `trailers`.
     fn finish(&mut self, trailers: &mut HeaderMap) {
         cut_message(trailers);
+        self.end_with_code(code_of(trailers).unwrap_or(Code::Unknown));
+    }
+
+    fn end_with_code(&mut self, code: Code) {
         self.inner = None;
         if let Some(line) = self.line.take() {
-            line.end(code_of(trailers).unwrap_or(Code::Unknown));
+            line.end(code);
         }
     }
 
@@ -124,8 +128,9 @@ impl http_body::Body for Body {
                     this.finish(trailers);
                 }
             }
-            // Without trailers there is no status, as after an error, which resets the stream.
-            Poll::Ready(Some(Err(_)) | None) => this.finish(&mut HeaderMap::new()),
+            Poll::Ready(Some(Err(status))) => this.end_with_code(status.code()),
+            // No trailers, so no status.
+            Poll::Ready(None) => this.end_with_code(Code::Unknown),
             Poll::Pending => {
                 if this.end.as_mut().is_some_and(|end| end.has_come(cx)) {
                     return Poll::Ready(Some(Ok(this.refuse(&Error::ShuttingDown))));
