@@ -2,6 +2,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf, process::Command};
 
+use tonic_prost_build::manual::{self, Method, Service};
+
 const PROTO: &str = "rocketchat/videoconference/v1/video_conference_service.proto";
 
 /// What the binary is made of.
@@ -28,8 +30,31 @@ fn compile_proto() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // A join URL may be a secret, and the derived `Debug` would print it.
         .skip_debug(["rocketchat.videoconference.v1.VideoConference"])
+        .build_server(false)
         .compile_fds(compiler.file_descriptor_set())?;
+    generate_server();
     Ok(())
+}
+
+/// The server's half is told its types by hand, since what it sends was encoded when it was read.
+fn generate_server() {
+    let get_info = Method::builder()
+        .name("get_info")
+        .route_name("GetInfo")
+        .comment("Gets one video conference.")
+        .input_type("crate::proto::v1::GetInfoRequest")
+        .output_type("crate::proto::EncodedGetInfoResponse")
+        .codec_path("tonic_prost::ProstCodec")
+        .build();
+    let service = Service::builder()
+        .name("VideoConferenceService")
+        .package("rocketchat.videoconference.v1")
+        .comment("Rocket.Chat's video conferences.")
+        .method(get_info)
+        .build();
+    manual::Builder::new()
+        .build_client(false)
+        .compile(&[service]);
 }
 
 /// The commit comes from `VIDEOCONF_BUILD_COMMIT` (for builds outside a checkout) or from git.

@@ -10,11 +10,14 @@ use crate::{
     credentials::{Credentials, FingerprintKey},
     deadline::Deadline,
     error::{Error, status::refuse},
-    proto::v1::{
-        GetInfoRequest, GetInfoResponse,
-        video_conference_service_server::{VideoConferenceService, VideoConferenceServiceServer},
+    proto::{
+        EncodedGetInfoResponse,
+        server::video_conference_service_server::{
+            VideoConferenceService, VideoConferenceServiceServer,
+        },
+        v1::GetInfoRequest,
     },
-    query::{Caller, Query},
+    query::{Caller, Key, Query},
     record::Record,
     source::ConferenceSource,
 };
@@ -56,7 +59,7 @@ impl<S: ConferenceSource> VideoConferenceService for Api<S> {
     async fn get_info(
         &self,
         request: Request<GetInfoRequest>,
-    ) -> Result<Response<GetInfoResponse>, Status> {
+    ) -> Result<Response<EncodedGetInfoResponse>, Status> {
         let record = record(&request);
         get_info::answer(self, request, &record)
             .await
@@ -68,8 +71,10 @@ impl<S: ConferenceSource> VideoConferenceService for Api<S> {
 impl<S> Api<S> {
     fn query<P>(&self, parameters: P, credentials: Credentials) -> Query<P> {
         Query {
-            parameters,
-            fingerprint: self.key.fingerprint(&credentials),
+            key: Key {
+                parameters,
+                fingerprint: self.key.fingerprint(&credentials),
+            },
             credentials,
         }
     }

@@ -7,14 +7,17 @@ use tower::ServiceBuilder;
 use crate::{
     api,
     config::Config,
-    lookup::{Direct, Observed, Retry},
+    lookup::{
+        Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Observed, Remember, Retry,
+    },
     proto,
     rocketchat::Client,
+    route::Parameters,
     server::{
         self, AccessLog, Drain, Rpcs,
         layers::{CatchPanic, EndAtDeadline, EndWithDrain, Layer, Observe, PostOnly, RequestId},
     },
-    source::ConferenceSource,
+    source::{ConferenceSource, Lookup, Upstream},
 };
 
 /// What reflection shows of ours. The second one lets tools print the details of errors.
@@ -23,17 +26,31 @@ const DESCRIPTOR_SETS: &[&[u8]] = &[
     tonic_types::pb::FILE_DESCRIPTOR_SET,
 ];
 
-/// The source stack: everything between a caller and Rocket.Chat, innermost first.
+/// Everything between a caller and Rocket.Chat.
 ///
 /// # Errors
 /// TLS is to be spoken and the system has no trust anchors.
 pub fn source(config: &Config) -> Result<impl ConferenceSource + use<>, String> {
     let client = Client::new(config.upstream.clone())?;
+    Ok(lookup(client, config))
+}
+
+/// The source stack of one route, before whatever asks Rocket.Chat, innermost first.
+pub fn lookup<P: Parameters, U: Upstream<P>>(
+    client: U,
+    config: &Config,
+) -> impl Lookup<P> + use<P, U> {
+    let allowance = Allowance::new(config.allowance);
+    let answers = Answers::new(config.max_cache_bytes, config.freshness.stale_for);
 
     let source = Observed::new(client); // innermost, since each attempt counts
+    let source = Bounded::new(source, config.request_timeout); // from when it is sent
+    let source = Budget::new(source, allowance); // one unit an attempt, so inside of retry
     let source = Retry::new(source); // outside of the attempts that it adds
-    let source = Direct::new(source); // here callers end and reads begin
-    Ok(source)
+    let source = Breaker::new(source); // what isn't tried isn't repeated
+    let source = Remember::new(source, answers.clone()); // inside of who may leave
+    let source = Coalesce::new(source); // here callers end and reads begin
+    Cache::new(source, answers, config.freshness) // outermost: no read is the best one
 }
 
 /// Serves `source` on `listener` until `shutdown` is ready and the calls in flight have ended.

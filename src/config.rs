@@ -8,10 +8,17 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
     api,
+    lookup::{AllowanceOptions, Freshness, Limit},
     rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
     telemetry::logs,
 };
 pub use problem::{Problem, Problems};
+
+/// No limit of Rocket.Chat is higher: each request in a window is kept in mind.
+const MAX_REQUESTS: u32 = 10_000;
+
+/// No more reads are under way at once: each may take a connection.
+const MAX_READS: usize = 10_000;
 
 /// No time limit is longer: what is meant by more is a typing error.
 const MAX_TIME: Duration = Duration::from_hours(24);
@@ -48,6 +55,36 @@ pub struct CommonFlags {
     #[arg(long, env = "VIDEOCONF_CONNECT_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "2s")]
     connect_timeout: String,
+
+    /// What Rocket.Chat allows one client address, as 15/3s, or none; 3/1s for 5.x
+    #[arg(long, env = "VIDEOCONF_UPSTREAM_LIMIT", value_name = "N/TIME")]
+    #[arg(default_value = "15/3s")]
+    upstream_limit: String,
+
+    /// How many reads may be under way for users whom Rocket.Chat doesn't limit
+    #[arg(long, env = "VIDEOCONF_MAX_READS_IN_FLIGHT", value_name = "N")]
+    #[arg(default_value = "32")]
+    max_reads_in_flight: String,
+
+    /// Until which age an answer is given without a read, unless a call says its max_age
+    #[arg(long, env = "VIDEOCONF_FRESH_FOR", value_name = "TIME")]
+    #[arg(default_value = "1s")]
+    fresh_for: String,
+
+    /// Until which age an answer is given while no new one can be had; never beyond it
+    #[arg(long, env = "VIDEOCONF_STALE_FOR", value_name = "TIME")]
+    #[arg(default_value = "30s")]
+    stale_for: String,
+
+    /// How long a call waits for a new answer while there is one to show
+    #[arg(long, env = "VIDEOCONF_REFRESH_WAIT", value_name = "TIME")]
+    #[arg(default_value = "250ms")]
+    refresh_wait: String,
+
+    /// How much memory the known answers may take, in bytes
+    #[arg(long, env = "VIDEOCONF_MAX_CACHE_BYTES", value_name = "BYTES")]
+    #[arg(default_value = "67108864")]
+    max_cache_bytes: String,
 
     /// How long any call may take, whatever deadline its caller sets
     #[arg(long, env = "VIDEOCONF_REQUEST_TIMEOUT", value_name = "TIME")]
@@ -98,6 +135,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where Rocket.Chat is and how it may be spoken to.
     pub upstream: rocketchat::Options,
+    /// How Rocket.Chat's limit is spent.
+    pub allowance: AllowanceOptions,
+    /// How old answers may be.
+    pub freshness: Freshness,
+    /// How much memory the known answers may take.
+    pub max_cache_bytes: u64,
     /// What the service accepts.
     pub api: api::Options,
     /// The ceiling of every call.
@@ -166,6 +209,11 @@ impl CommonFlags {
         proxy: Option<Proxy>,
     ) -> Result<Config, Vec<Problem>> {
         let connect_timeout = problems.check("--connect-timeout", &self.connect_timeout, time);
+        let limit = problems.check("--upstream-limit", &self.upstream_limit, limit);
+        let max_reads_in_flight =
+            problems.check("--max-reads-in-flight", &self.max_reads_in_flight, reads);
+        let freshness = self.freshness(&mut problems);
+        let max_cache_bytes = problems.check("--max-cache-bytes", &self.max_cache_bytes, size);
         let request_timeout = problems.check("--request-timeout", &self.request_timeout, time);
         let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
         let max_body_bytes = problems.check("--max-body-bytes", &self.max_body_bytes, size);
@@ -190,6 +238,12 @@ impl CommonFlags {
                     connect_timeout: connect_timeout?,
                     max_body_bytes: max_body_bytes?,
                 },
+                allowance: AllowanceOptions {
+                    limit: limit?,
+                    max_reads_in_flight: max_reads_in_flight?,
+                },
+                freshness: freshness?,
+                max_cache_bytes: max_cache_bytes? as u64,
                 api: api::Options {
                     max_call_id_bytes: max_call_id_bytes?,
                 },
@@ -204,6 +258,25 @@ impl CommonFlags {
             })
         };
         problems.result(config())
+    }
+
+    fn freshness(&self, problems: &mut Problems) -> Option<Freshness> {
+        let fresh_for = problems.check("--fresh-for", &self.fresh_for, time_or_zero);
+        let stale_for = problems.check("--stale-for", &self.stale_for, time_or_zero);
+        let refresh_wait = problems.check("--refresh-wait", &self.refresh_wait, time_or_zero);
+        let freshness = Freshness {
+            fresh_for: fresh_for?,
+            stale_for: stale_for?,
+            refresh_wait: refresh_wait?,
+        };
+        if freshness.stale_for < freshness.fresh_for {
+            problems.note(format!(
+                "--stale-for {:?} is less than --fresh-for {:?}: an answer can't be fresh for longer than it is given at all",
+                self.stale_for, self.fresh_for
+            ));
+            return None;
+        }
+        Some(freshness)
     }
 }
 
@@ -233,6 +306,28 @@ fn size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("is not a number of bytes above 0, like 1048576".to_owned()),
         Ok(size) => Ok(size),
+    }
+}
+
+/// Rocket.Chat's limit, or none.
+fn limit(text: &str) -> Result<Option<Limit>, String> {
+    const FORM: &str = "is neither none nor a number of requests and a time, like 15/3s";
+    if text == "none" {
+        return Ok(None);
+    }
+    let (requests, span) = text.split_once('/').ok_or(FORM)?;
+    match (requests.parse(), time(span)) {
+        (Ok(1..=MAX_REQUESTS), Err(problem)) => Err(format!("has a time that {problem}")),
+        (Ok(requests @ 1..=MAX_REQUESTS), Ok(span)) => Ok(Some(Limit { requests, span })),
+        (Ok(_), _) => Err(format!("has a number that is not 1 to {MAX_REQUESTS}")),
+        (Err(_), _) => Err(FORM.to_owned()),
+    }
+}
+
+fn reads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(reads @ 1..=MAX_READS) => Ok(reads),
+        _ => Err(format!("is not a number of reads, 1 to {MAX_READS}")),
     }
 }
 

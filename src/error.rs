@@ -91,6 +91,30 @@ pub enum Error {
     Internal,
 }
 
+impl Error {
+    /// Whether Rocket.Chat refuses to tell of a conference: that is an answer, too.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden(_) | Self::UpstreamEndpointMissing { .. }
+        ) || self.is_worth_remembering()
+    }
+
+    /// Whether it is a refusal that is likely to hold for a moment.
+    #[must_use]
+    pub fn is_worth_remembering(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidParams { .. }
+                | Self::CallNotFoundOrNotVisible
+                | Self::UpstreamRejected(_)
+                | Self::CredentialsRejected
+                | Self::CallNotFound
+        )
+    }
+}
+
 /// How it showed that Rocket.Chat gives no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
@@ -110,6 +134,8 @@ pub enum Unavailable {
     NotHttp,
     /// The answer ended before its end.
     CutOff,
+    /// It doesn't answer at all.
+    Silent,
     /// 408, 502, 503 or 504.
     Status(u16),
 }
@@ -180,6 +206,7 @@ impl Unavailable {
             Self::ConnectionClosed => "connection closed before an answer",
             Self::NotHttp => "answer is not HTTP that can be read",
             Self::CutOff => "answer cut off",
+            Self::Silent => "no answer",
             Self::Status(_) => "status of passing trouble",
         }
     }

@@ -45,8 +45,23 @@ pub struct RateLimit {
     pub limit: Option<u32>,
     /// How many of them are left.
     pub remaining: Option<u32>,
+    /// When the window ends, in epoch milliseconds by Rocket.Chat's clock. All answers of a window
+    /// have the same, so it names the window whatever the clock is worth.
+    pub reset: Option<u64>,
     /// How long the window still lasts, by Rocket.Chat's clock; zero if it is over.
     pub resets_after: Option<Duration>,
+}
+
+impl<T> Exchange<T> {
+    /// A request that wasn't sent.
+    #[must_use]
+    pub fn unsent(error: Error) -> Self {
+        Self {
+            sent: None,
+            head: None,
+            result: Err(error),
+        }
+    }
 }
 
 impl Moment {

@@ -5,48 +5,79 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::exchange::Head;
 
 /// The notes on one read: its attempts, each noted as far as it has got. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Read>>);
+pub struct Journal(Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// Without the attempt that goes on.
+    read: Read,
+    /// Since when there is one.
+    attempting_since: Option<Instant>,
+}
 
 /// A read, summed up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Read {
+    /// How long they waited for their turns.
+    pub waited: Duration,
     /// How many requests were tried, whether or not there was a connection for them.
     pub attempts: u32,
-    /// How long they took together, until the answer was read whole, failed or was given up.
+    /// How long they took together, until the answer was read whole, failed or was given up, or until
+    /// now.
     pub elapsed: Duration,
     /// The head of the last one's answer, if it got as far.
     pub head: Option<Head>,
 }
 
 impl Journal {
+    /// An attempt's turn has come, or won't, after this time.
+    pub fn waited(&self, time: Duration) {
+        self.lock().read.waited += time;
+    }
+
     /// An attempt begins.
     pub fn begin(&self) {
-        let mut read = self.lock();
-        read.attempts += 1;
-        read.head = None;
+        let mut notes = self.lock();
+        notes.read.attempts += 1;
+        notes.read.head = None;
+        notes.attempting_since = Some(Instant::now());
     }
 
     /// Its answer has begun.
     pub fn answered(&self, head: Head) {
-        self.lock().head = Some(head);
+        self.lock().read.head = Some(head);
     }
 
     /// It is over, or was given up.
-    pub fn end(&self, elapsed: Duration) {
-        self.lock().elapsed += elapsed;
+    pub fn end(&self) {
+        let mut notes = self.lock();
+        notes.read = notes.so_far();
+        notes.attempting_since = None;
     }
 
     /// The notes so far.
     #[must_use]
     pub fn read(&self) -> Read {
-        *self.lock()
+        self.lock().so_far()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Read> {
+    fn lock(&self) -> MutexGuard<'_, Notes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
+    fn so_far(&self) -> Read {
+        let ongoing = self.attempting_since.map(|since| since.elapsed());
+        Read {
+            elapsed: self.read.elapsed + ongoing.unwrap_or_default(),
+            ..self.read
+        }
     }
 }

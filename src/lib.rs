@@ -12,7 +12,7 @@
 //! | | [`lookup`] | decorators between the two |
 //! | | [`rocketchat`] | from a query to a REST request, from JSON to a message |
 //! | | [`sandbox`] | a stand-in for Rocket.Chat, for the demo and the tests |
-//! | ground | [`route`], [`query`], [`exchange`], [`source`] | what is asked, by whom, what came back, and the traits between |
+//! | ground | [`route`], [`query`], [`claim`], [`exchange`], [`source`] | what is asked, by whom, how urgently, what came back, and the traits between |
 //! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`proto`] | what the rooms share beside that |
 //!
 //! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
@@ -21,6 +21,7 @@
 pub mod api;
 pub mod app;
 pub mod call_id;
+pub mod claim;
 pub mod cli;
 pub mod config;
 pub mod credentials;

@@ -1,10 +1,29 @@
 //! Decorators of the traits in [`source`](crate::source): each adds one concern and can be taken
 //! out with its line of the source stack.
+//!
+//! From a caller inwards: [`Cache`] gives what is known, [`Coalesce`] makes one read of many,
+//! [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing to be had, [`Retry`]
+//! asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends what takes too
+//! long, [`Observed`] notes attempts.
 
+mod allowance;
+mod answers;
+mod bounded;
+mod breaker;
+mod budget;
+mod cache;
+mod coalesce;
 mod direct;
 mod observed;
 mod retry;
 
+pub use allowance::{Allowance, Limit, Options as AllowanceOptions};
+pub use answers::Answers;
+pub use bounded::Bounded;
+pub use breaker::Breaker;
+pub use budget::Budget;
+pub use cache::{Cache, Freshness, Remember};
+pub use coalesce::Coalesce;
 pub use direct::Direct;
 pub use observed::Observed;
 pub use retry::Retry;

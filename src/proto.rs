@@ -1,6 +1,10 @@
 //! The generated messages, service and client, and the descriptors that reflection serves.
 
+mod encoded;
+
 use std::fmt;
+
+pub use encoded::{Conference, EncodedGetInfoResponse};
 
 /// Package `rocketchat.videoconference.v1`; the comments are those of the proto.
 #[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
@@ -8,8 +12,14 @@ pub mod v1 {
     tonic::include_proto!("rocketchat.videoconference.v1");
 }
 
+/// The generated server, whose answers are encoded already.
+#[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
+pub mod server {
+    tonic::include_proto!("rocketchat.videoconference.v1.VideoConferenceService");
+}
+
 /// The full name of the service, as health checks and paths have it.
-pub const SERVICE_NAME: &str = v1::video_conference_service_server::SERVICE_NAME;
+pub const SERVICE_NAME: &str = server::video_conference_service_server::SERVICE_NAME;
 
 /// The proto with its imports and comments, an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] =

@@ -1,17 +1,15 @@
 //! A question for Rocket.Chat, who asks it, and one attempt to have it answered.
 //!
-//! A [`Query`] says what is asked, and is all that an answer depends on: the key of whatever is
-//! shared between callers. A [`Caller`] is one of those who want it; no source that serves several
-//! of them passes it on. An [`Attempt`] is one request to Rocket.Chat.
+//! A [`Query`] says what is asked; its [`Key`] is all that an answer depends on, and stands for
+//! whatever is shared between callers. A [`Caller`] is one of those who want it; no source that
+//! serves several of them passes it on. An [`Attempt`] is one request to Rocket.Chat.
 
-use std::{
-    hash::{Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::{
+    claim::Claim,
     credentials::{Credentials, Fingerprint},
     deadline::Deadline,
     journal::Journal,
@@ -21,11 +19,18 @@ use crate::{
 /// What is asked, and on whose behalf. An answer never crosses credentials.
 #[derive(Clone, Debug)]
 pub struct Query<P> {
-    /// What is asked.
-    pub parameters: P,
+    /// What stands for the query wherever answers are compared, shared or kept.
+    pub key: Key<P>,
     /// On whose behalf.
     pub credentials: Credentials,
-    /// Stands for the credentials wherever queries are compared or kept.
+}
+
+/// All that an answer depends on, without a secret: of the credentials there is a keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key<P> {
+    /// What is asked.
+    pub parameters: P,
+    /// Stands for the credentials.
     pub fingerprint: Fingerprint,
 }
 
@@ -45,12 +50,26 @@ pub struct Caller {
 /// One request to Rocket.Chat.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// When nobody waits for it any more.
-    pub deadline: Deadline,
+    /// What it is wanted for, and how far it has got.
+    pub claim: Claim,
+    /// When it is given up; `None` as long as nobody has set that.
+    pub deadline: Option<Deadline>,
     /// Over which connection.
     pub connection: Connection,
     /// Where it is noted what becomes of it, as soon as that is known.
     pub journal: Journal,
+}
+
+impl Attempt {
+    /// Until when somebody waits for an answer, if that is known.
+    #[must_use]
+    pub fn wanted_until(&self) -> Option<Instant> {
+        let given_up = self.deadline.map(|deadline| deadline.at);
+        [given_up, self.claim.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
 }
 
 /// Which connections to Rocket.Chat may be used.
@@ -60,19 +79,4 @@ pub enum Connection {
     Any,
     /// A new one. Where one idle connection was found closed, the others are likely to be, too.
     New,
-}
-
-impl<P: PartialEq> PartialEq for Query<P> {
-    fn eq(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint && self.parameters == other.parameters
-    }
-}
-
-impl<P: Eq> Eq for Query<P> {}
-
-impl<P: Hash> Hash for Query<P> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.fingerprint.hash(state);
-        self.parameters.hash(state);
-    }
 }

@@ -1,6 +1,9 @@
 //! What there is to tell of a call: filled in where things happen, read by whatever observes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -20,6 +23,18 @@ pub struct Record {
 struct Entries {
     refusal: Option<Refusal>,
     journal: Option<Journal>,
+    answer: Option<(Origin, Duration)>,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was known.
+    Memory,
+    /// A read that somebody else had started.
+    SharedRead,
+    /// A read that this call started.
+    OwnRead,
 }
 
 /// Why a call was refused, from sets that are fixed.
@@ -29,6 +44,18 @@ pub struct Refusal {
     pub reason: ErrorReason,
     /// What is wrong in particular, where a reason has several causes.
     pub problem: Option<&'static str>,
+}
+
+impl Origin {
+    /// Where, in a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::SharedRead => "shared read",
+            Self::OwnRead => "own read",
+        }
+    }
 }
 
 impl Record {
@@ -61,6 +88,18 @@ impl Record {
     /// The call waits for the read with these notes.
     pub fn waits_for(&self, journal: Journal) {
         self.lock().journal = Some(journal);
+    }
+
+    /// The call is answered, with what was read at `read_at`.
+    pub fn answered(&self, origin: Origin, read_at: Instant) {
+        let age = self.arrived.saturating_duration_since(read_at);
+        self.lock().answer = Some((origin, age));
+    }
+
+    /// Where the answer came from, and how old it was when the call arrived; `None` without one.
+    #[must_use]
+    pub fn answer(&self) -> Option<(Origin, Duration)> {
+        self.lock().answer
     }
 
     /// The read that the call waited for, as far as it has got; an empty one where nothing was read.

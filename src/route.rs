@@ -7,7 +7,7 @@ use std::{fmt, hash::Hash};
 
 use http::Method;
 
-use crate::{call_id::CallId, proto::v1::VideoConference};
+use crate::{call_id::CallId, proto::Conference};
 
 /// A method of Rocket.Chat's REST API.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +36,26 @@ pub trait Parameters: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
     /// Of which route.
     const ROUTE: &'static Route;
     /// What a success says.
-    type Answer: Clone + fmt::Debug + Send + Sync + 'static;
+    type Answer: Keepable;
+}
+
+/// An answer that can be kept for others who ask the same. Clones are cheap.
+pub trait Keepable: Clone + fmt::Debug + Send + Sync + 'static {
+    /// How much memory it takes, in bytes.
+    fn size(&self) -> usize;
+
+    /// Whether it will hardly change any more.
+    fn is_final(&self) -> bool;
+}
+
+impl Keepable for Conference {
+    fn size(&self) -> usize {
+        self.encoded().len()
+    }
+
+    fn is_final(&self) -> bool {
+        self.has_ended()
+    }
 }
 
 /// The parameters of [`INFO`].
@@ -48,5 +67,5 @@ pub struct Info {
 
 impl Parameters for Info {
     const ROUTE: &'static Route = &INFO;
-    type Answer = VideoConference;
+    type Answer = Conference;
 }

@@ -42,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 pub use conferences::{CALLS, Call};
+pub use limiter::Window;
 pub use reply::Reply;
 pub use request::Request;
 pub use users::{USERS, User};
@@ -58,6 +59,9 @@ pub struct Options {
     /// Whether 15 requests in 3000 ms are the most a client address may send, as in a Rocket.Chat
     /// with `API_Enable_Rate_Limiter` on (its default). Off, no `X-RateLimit-*` header is sent.
     pub rate_limit: bool,
+    /// Whether every call can be found, as in a Rocket.Chat with more calls than anybody would list:
+    /// one that [`CALLS`] lacks is the documented example under the id that is asked for.
+    pub any_call: bool,
 }
 
 /// A running stand-in. Clones share one server, which stops when the last of them is dropped.
@@ -77,6 +81,7 @@ impl Default for Options {
         Self {
             version: Version::default(),
             rate_limit: true,
+            any_call: false,
         }
     }
 }
@@ -143,6 +148,13 @@ impl Sandbox {
     pub async fn wait_for_dropped(&self, n: usize) {
         let seen = |seen: &state::Seen| seen.dropped >= n;
         self.server.state.wait_until(seen).await;
+    }
+
+    /// What the limiter has counted so far, in order of time; of a great many windows, the last
+    /// 10,000. Requests to which no limit applies are in none.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Window> {
+        self.server.state.windows()
     }
 
     /// How many connections have been accepted so far, the closed ones included.

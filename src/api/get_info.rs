@@ -8,7 +8,7 @@ use super::{Api, caller, metadata};
 use crate::{
     call_id::CallId,
     error::Error,
-    proto::v1::{GetInfoRequest, GetInfoResponse, VideoConference},
+    proto::{Conference, EncodedGetInfoResponse, v1::GetInfoRequest},
     query::{Caller, Query},
     record::Record,
     route::Info,
@@ -19,7 +19,7 @@ pub(super) async fn answer<S: ConferenceSource>(
     api: &Api<S>,
     request: Request<GetInfoRequest>,
     record: &Record,
-) -> Result<GetInfoResponse, Error> {
+) -> Result<EncodedGetInfoResponse, Error> {
     let (query, caller) = to_query(api, request, record)?;
     api.source.find(&query, &caller).await.map(to_response)
 }
@@ -53,8 +53,8 @@ fn to_duration(max_age: prost_types::Duration) -> Result<Duration, Error> {
     }
 }
 
-fn to_response(answer: Answer<VideoConference>) -> GetInfoResponse {
-    GetInfoResponse {
+fn to_response(answer: Answer<Conference>) -> EncodedGetInfoResponse {
+    EncodedGetInfoResponse {
         video_conference: Some(answer.value),
         read_at: Some(answer.read_at.wall.into()),
     }

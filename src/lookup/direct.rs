@@ -1,10 +1,12 @@
 //! Gives every caller a read of their own.
 
 use crate::{
+    claim::Claim,
     error::Error,
     exchange::Exchange,
     journal::Journal,
     query::{Attempt, Caller, Connection, Query},
+    record::Origin,
     route::Parameters,
     source::{Answer, Lookup, Upstream},
 };
@@ -27,16 +29,19 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Direct<S> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
         let journal = Journal::default();
         caller.record.waits_for(journal.clone());
+        let claim = Claim::new();
+        let _waiting = claim.wait(caller.deadline.at);
         let attempt = Attempt {
-            deadline: caller.deadline,
+            claim,
+            deadline: Some(caller.deadline),
             connection: Connection::Any,
             journal,
         };
         let Exchange { sent, result, .. } = self.inner.ask(query, &attempt).await;
-        Ok(Answer {
-            value: result?,
-            // What wasn't sent has no answer.
-            read_at: sent.ok_or(Error::Internal)?,
-        })
+        let value = result?;
+        // What wasn't sent has no answer.
+        let read_at = sent.ok_or(Error::Internal)?;
+        caller.record.answered(Origin::OwnRead, read_at.at);
+        Ok(Answer { value, read_at })
     }
 }

@@ -1,4 +1,8 @@
-//! Asks once more where the first request can't have been answered.
+//! Asks once more where that does no harm and may help.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::{
     error::{Error, Unavailable},
@@ -8,10 +12,23 @@ use crate::{
     source::Upstream,
 };
 
+/// The shortest pause before the second attempt. The longest is three times that, and what it is
+/// between them is chance: those who failed together don't come again together.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Repeats a request of the source inside, once, if its route allows that.
 #[derive(Debug)]
 pub struct Retry<S> {
     inner: S,
+}
+
+/// How a request that failed is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// At once, over a new connection: the other idle ones are likely to be closed, too.
+    AtOnce,
+    /// After a pause.
+    Later,
 }
 
 impl<S> Retry<S> {
@@ -24,25 +41,70 @@ impl<S> Retry<S> {
 impl<P: Parameters, S: Upstream<P>> Upstream<P> for Retry<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
         let exchange = self.inner.ask(query, attempt).await;
-        if !P::ROUTE.is_repeatable || !was_closed(&exchange) {
+        let again = if P::ROUTE.is_repeatable {
+            again(&exchange)
+        } else {
+            None
+        };
+        let Some(again) = again else {
+            return exchange;
+        };
+        let (pause, connection) = match again {
+            Again::AtOnce => (Duration::ZERO, Connection::New),
+            Again::Later => (PAUSE.mul_f64(1.0 + 2.0 * fastrand::f64()), Connection::Any),
+        };
+        if !is_wanted_after(pause, attempt) {
             return exchange;
         }
-        let again = Attempt {
-            connection: Connection::New,
+        if !pause.is_zero() {
+            sleep(pause).await;
+            // They may have gone meanwhile.
+            if !is_wanted_after(Duration::ZERO, attempt) {
+                return exchange;
+            }
+        }
+        let second = Attempt {
+            connection,
             ..attempt.clone()
         };
-        self.inner.ask(query, &again).await
+        self.inner.ask(query, &second).await
     }
 }
 
-/// A connection closed before an answer: as a rule Rocket.Chat's server closed an idle connection
-/// of the pool at the moment at which it was used again.
-fn was_closed<T>(exchange: &Exchange<T>) -> bool {
-    matches!(
-        exchange.result,
-        Err(Error::UpstreamUnavailable {
-            cause: Unavailable::ConnectionClosed,
-            ..
-        })
-    )
+/// Whether and how what failed may be repeated: no connection, one that closed before an answer, or
+/// a proxy's word that Rocket.Chat can't be reached just now.
+fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
+    let Err(Error::UpstreamUnavailable { cause, .. }) = &exchange.result else {
+        return None;
+    };
+    match cause {
+        // As a rule Rocket.Chat's server closed an idle connection of the pool at the moment at which
+        // it was used again.
+        Unavailable::ConnectionClosed => Some(Again::AtOnce),
+        Unavailable::UnknownHost
+        | Unavailable::ConnectionRefused
+        | Unavailable::ConnectTimeout
+        | Unavailable::NotConnected => Some(Again::Later),
+        // Who says when to come again is taken at their word.
+        Unavailable::Status(502..=504) => {
+            let head = exchange.head.as_ref();
+            let is_timed = head.is_some_and(|head| head.retry_after.is_some());
+            (!is_timed).then_some(Again::Later)
+        }
+        // A certificate isn't mended by asking again, an answer that has begun isn't repeated.
+        Unavailable::TlsHandshake
+        | Unavailable::NotHttp
+        | Unavailable::CutOff
+        | Unavailable::Silent
+        | Unavailable::Status(_) => None,
+    }
+}
+
+/// Whether somebody will still want the answer after `pause`.
+fn is_wanted_after(pause: Duration, attempt: &Attempt) -> bool {
+    let then = Instant::now() + pause;
+    match attempt.claim.deadline() {
+        Some(deadline) => deadline > then,
+        None => attempt.claim.rank(then).is_some(),
+    }
 }

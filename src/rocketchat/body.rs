@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use reqwest::Response;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::packing::Packed;
 use super::failure::cut_off;
-use crate::{deadline::Deadline, error::Error};
+use crate::error::Error;
 
 /// The codings that are understood, for `Accept-Encoding`.
 pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
@@ -53,12 +53,12 @@ pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Ve
 pub(super) async fn read_in_time(
     response: &mut Response,
     max_bytes: usize,
-    deadline: Deadline,
+    until: Option<Instant>,
 ) -> Vec<u8> {
     let Some(mut body) = Packed::new(response.headers(), max_bytes) else {
         return Vec::new();
     };
-    let _ = timeout(in_time(REFINING, deadline), async {
+    let _ = timeout(in_time(REFINING, until), async {
         while let Ok(Some(chunk)) = response.chunk().await {
             if body.push(&chunk).is_err() {
                 break;
@@ -71,7 +71,7 @@ pub(super) async fn read_in_time(
 
 /// Reads what is left of an answer and forgets it: a connection is used again only after the end of
 /// its last answer. For a moment the call waits, then it goes on in the background.
-pub(super) async fn discard(mut response: Response, deadline: Deadline) {
+pub(super) async fn discard(mut response: Response, until: Option<Instant>) {
     let mut rest = Box::pin(async move {
         let mut discarded = 0;
         while let Ok(Some(chunk)) = response.chunk().await
@@ -82,13 +82,14 @@ pub(super) async fn discard(mut response: Response, deadline: Deadline) {
     });
     if rest.as_mut().now_or_never().is_none() {
         let rest = tokio::spawn(timeout(DISCARDING_IN_BACKGROUND, rest));
-        let _ = timeout(in_time(DISCARDING, deadline), rest).await;
+        let _ = timeout(in_time(DISCARDING, until), rest).await;
     }
 }
 
-/// `time`, but not to the last moment before the deadline, so that the caller hears the status and
-/// not of the deadline.
-fn in_time(time: Duration, deadline: Deadline) -> Duration {
-    let remaining = deadline.remaining();
+/// `time`, but not to the last moment of who waits, so that they hear the status and not of their
+/// deadline.
+fn in_time(time: Duration, until: Option<Instant>) -> Duration {
+    let Some(until) = until else { return time };
+    let remaining = until.saturating_duration_since(Instant::now());
     time.min(remaining.saturating_sub(RESERVE.min(remaining / 10)))
 }

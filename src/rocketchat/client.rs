@@ -111,7 +111,7 @@ impl Client {
         };
         let url = self
             .base_url
-            .method(M::ROUTE.name, query.parameters.query());
+            .method(M::ROUTE.name, query.key.parameters.query());
         http.request(M::ROUTE.verb.clone(), url)
             .header(USER_ID, query.credentials.user_id.expose())
             .header(AUTH_TOKEN, query.credentials.auth_token.expose())
@@ -131,7 +131,7 @@ impl Client {
         if response.status().is_success() {
             let body = body::read(&mut response, self.max_body_bytes).await;
             if body.is_err() {
-                body::discard(response, attempt.deadline).await;
+                body::discard(response, attempt.wanted_until()).await;
             }
             return M::answer(&body?).map_err(|malformed| Error::UpstreamMalformed {
                 http_status: head.status,
@@ -140,11 +140,11 @@ impl Client {
             });
         }
         let body = if failure::is_refined_by_body(head.status) {
-            body::read_in_time(&mut response, self.max_body_bytes, attempt.deadline).await
+            body::read_in_time(&mut response, self.max_body_bytes, attempt.wanted_until()).await
         } else {
             Vec::new()
         };
-        body::discard(response, attempt.deadline).await;
+        body::discard(response, attempt.wanted_until()).await;
         let token = &query.credentials.auth_token;
         Err(failure::refusal(M::ROUTE, head, &body, token))
     }

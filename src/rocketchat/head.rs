@@ -31,8 +31,9 @@ fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
     {
         return None;
     }
+    let reset = number(headers, &RESET);
     let resets_after = || {
-        let reset = Duration::from_millis(number(headers, &RESET)?);
+        let reset = Duration::from_millis(reset?);
         let now = sent_at(headers)
             .duration_since(SystemTime::UNIX_EPOCH)
             .ok()?;
@@ -41,6 +42,7 @@ fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
     Some(RateLimit {
         limit: number(headers, &LIMIT),
         remaining: number(headers, &REMAINING),
+        reset,
         resets_after: resets_after(),
     })
 }
@@ -109,6 +111,7 @@ mod tests {
                 limit,
                 remaining,
                 resets_after,
+                ..
             } = head.rate_limit.unwrap();
             assert_eq!(limit, Some(15));
             (remaining, resets_after.map(|after| after.as_millis()))

@@ -14,9 +14,12 @@ mod people;
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 pub use self::catalog::{CALLS, Call};
 
 use self::conference::{Conference, Scene};
+use super::Options;
 use super::clock;
 use super::users::User;
 use super::version::Version;
@@ -24,7 +27,7 @@ use super::version::Version;
 /// Where the answer for a call comes from.
 #[derive(Clone, Copy)]
 enum Content {
-    /// The whole answer as JSON text, but for `chatAccess`.
+    /// The whole answer as JSON text, but for `chatAccess`. It begins with the call's id.
     Fixed(&'static str),
     /// The steps, the first of which begins the call.
     Story(&'static [Step]),
@@ -36,6 +39,8 @@ type Step = fn(&mut Conference, &Scene);
 /// Every call's state.
 pub(super) struct Conferences {
     version: Version,
+    /// Stands for each call that the catalogue lacks.
+    example: Option<&'static Call>,
     begun: HashMap<&'static str, Begun>,
 }
 
@@ -46,18 +51,21 @@ struct Begun {
 }
 
 impl Conferences {
-    pub(super) fn new(version: Version) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
-            version,
+            version: options.version,
+            example: options.any_call.then_some(&CALLS[0]),
             begun: HashMap::new(),
         }
     }
 
     /// The answer's body, if there is such a call and `user` may read it.
     pub(super) fn read(&mut self, user: &User, call_id: &str, now_ms: u64) -> Option<String> {
-        let call = catalog::find(call_id).filter(|call| call.can_be_read_by(user))?;
+        let call = catalog::find(call_id)
+            .or(self.example)
+            .filter(|call| call.can_be_read_by(user))?;
         let body = match call.content {
-            Content::Fixed(body) => body.to_owned(),
+            Content::Fixed(body) => with_id(body, call_id),
             Content::Story(steps) => self.advance(call, steps, now_ms),
         };
         Some(match self.version {
@@ -79,6 +87,13 @@ impl Conferences {
         }
         begun.conference.to_json()
     }
+}
+
+/// Puts `call_id` where `body` has its id, which is first. It is the same one, but for an example.
+fn with_id(body: &str, call_id: &str) -> String {
+    const START: &str = r#"{"_id":"#;
+    let fields = body.find(',').map_or("", |end| &body[end..]);
+    format!("{START}{}{fields}", Value::from(call_id))
 }
 
 /// Puts `chatAccess` where 8.9 has it, right before `success`, which is last.

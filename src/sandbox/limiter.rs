@@ -1,6 +1,9 @@
 //! Rocket.Chat's rate limiter: a fixed window with one clock for all clients.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+
+/// How many windows are remembered. A demo that runs for days must not grow.
+const REMEMBERED: usize = 10_000;
 
 /// Counts requests per client. A window starts with the first request that comes more than its
 /// length after the start of the one before, whoever sends it, and then all start from 0 again:
@@ -10,6 +13,16 @@ pub(super) struct RateLimiter {
     window_ms: u64,
     started_ms: Option<u64>,
     counts: HashMap<String, u32>,
+    windows: VecDeque<Window>,
+}
+
+/// What came of the requests of one window, those of all clients together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// How many had room.
+    pub accepted: u64,
+    /// How many were answered 429.
+    pub refused: u64,
 }
 
 /// What the limiter says to one request.
@@ -32,7 +45,13 @@ impl RateLimiter {
             window_ms,
             started_ms: None,
             counts: HashMap::new(),
+            windows: VecDeque::new(),
         }
+    }
+
+    /// The last windows, the current one included.
+    pub(super) fn windows(&self) -> Vec<Window> {
+        self.windows.iter().copied().collect()
     }
 
     /// Counts a request of `client`, a refused one too, which does not lengthen the window.
@@ -41,6 +60,10 @@ impl RateLimiter {
             Some(started_ms) if now_ms.saturating_sub(started_ms) <= self.window_ms => started_ms,
             _ => {
                 self.counts.clear();
+                if self.windows.len() == REMEMBERED {
+                    self.windows.pop_front();
+                }
+                self.windows.push_back(Window::default());
                 now_ms
             }
         };
@@ -48,8 +71,13 @@ impl RateLimiter {
         let reset_ms = started_ms + self.window_ms;
         let count = self.counts.entry(client.to_owned()).or_default();
         *count = count.saturating_add(1);
+        let is_refused = *count > self.limit;
+        if let Some(window) = self.windows.back_mut() {
+            window.accepted += u64::from(!is_refused);
+            window.refused += u64::from(is_refused);
+        }
         Verdict {
-            refused_for_ms: (*count > self.limit).then(|| reset_ms.saturating_sub(now_ms)),
+            refused_for_ms: is_refused.then(|| reset_ms.saturating_sub(now_ms)),
             limit: self.limit,
             remaining: self.limit.saturating_sub(*count),
             reset_ms,
@@ -97,6 +125,18 @@ mod tests {
         let first = limiter.check("a", START + 3001);
         assert_eq!((first.refused_for_ms, first.remaining), (None, 14));
         assert_eq!(first.reset_ms, START + 6001);
+    }
+
+    #[test]
+    fn windows_tell_what_was_accepted_and_refused() {
+        let mut limiter = limiter();
+        assert_eq!(limiter.windows(), []);
+        exhaust(&mut limiter, "a", START);
+        limiter.check("a", START + 1);
+        limiter.check("b", START + 2);
+        limiter.check("b", START + 3001);
+        let window = |accepted, refused| Window { accepted, refused };
+        assert_eq!(limiter.windows(), [window(16, 1), window(1, 0)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::Options;
 use super::answers;
 use super::conferences::Conferences;
-use super::limiter::{RateLimiter, Verdict};
+use super::limiter::{RateLimiter, Verdict, Window};
 use super::query::{self, Validator};
 use super::reply::Reply;
 use super::request::Request;
@@ -35,7 +35,7 @@ impl Rules {
             limiter: options
                 .rate_limit
                 .then(|| RateLimiter::new(LIMIT, WINDOW_MS)),
-            conferences: Conferences::new(options.version),
+            conferences: Conferences::new(options),
         }
     }
 
@@ -65,6 +65,13 @@ impl Rules {
                 }
             }
         }
+    }
+
+    /// What the limiter has counted, if there is one.
+    pub(super) fn windows(&self) -> Vec<Window> {
+        self.limiter
+            .as_ref()
+            .map_or_else(Vec::new, RateLimiter::windows)
     }
 
     /// `action`'s answer with the limiter's headers, or the limiter's refusal.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::clock;
+use super::limiter::Window;
 use super::reply::Reply;
 use super::request::Request;
 use super::rules::Rules;
@@ -87,6 +88,10 @@ impl State {
 
     pub(super) fn requests(&self) -> Vec<Request> {
         self.seen.borrow().requests.iter().cloned().collect()
+    }
+
+    pub(super) fn windows(&self) -> Vec<Window> {
+        lock(&self.rules).windows()
     }
 
     pub(super) fn connections(&self) -> usize {

@@ -62,6 +62,8 @@ async fn answers_by_the_rules_and_keeps_the_connection() {
     client.write_all(request("b").as_bytes()).await.unwrap();
     let answer = read_until(&mut client, "0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+    let windows = sandbox.windows();
+    assert_eq!(windows.iter().map(|it| it.accepted).sum::<u64>(), 2);
     assert_eq!(sandbox.connections(), 1);
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 2);
@@ -77,6 +79,7 @@ async fn the_401_of_7_0_is_late() {
     let options = Options {
         version: Version::V7_0,
         rate_limit: false,
+        ..Options::default()
     };
     let sandbox = Sandbox::start(listen, options).await.unwrap();
     let asked = std::time::Instant::now();

@@ -14,7 +14,8 @@ use tonic::{Code, Status};
 use super::{Methods, Request, layers::Id};
 use crate::{
     error::status::{code_name, wire_name},
-    record::Record,
+    journal::Read,
+    record::{Origin, Record},
 };
 
 /// The path of a watch of health.
@@ -152,7 +153,14 @@ impl Line {
     }
 
     fn write(&self) {
-        let read = self.record.read();
+        let answer = self.record.answer();
+        let is_from_memory = matches!(answer, Some((Origin::Memory, _)));
+        // What is read meanwhile for later calls isn't this one's.
+        let read = if is_from_memory {
+            Read::default()
+        } else {
+            self.record.read()
+        };
         // Answers from memory, reflection and probes would drown the rest. A watch of health has no
         // other end than its caller's leaving.
         let is_watch = self.code == Code::Cancelled && self.uri.path() == HEALTH_WATCH;
@@ -174,6 +182,9 @@ impl Line {
                     reason = refusal.map(|refusal| wire_name(refusal.reason)),
                     problem = refusal.and_then(|refusal| refusal.problem),
                     ms = millis(self.record.arrived().elapsed()),
+                    source = answer.map(|(origin, _)| origin.as_str()),
+                    age_ms = answer.map(|(_, age)| millis(age)),
+                    turn_ms = (read.attempts > 0).then(|| millis(read.waited)),
                     upstream_ms = (read.attempts > 0).then(|| millis(read.elapsed)),
                     upstream_status = read.head.map(|head| head.status),
                     upstream_attempts = (read.attempts > 1).then_some(read.attempts),

@@ -88,7 +88,7 @@ fn read() -> Vec<Case> {
     vec![
         asked(
             [json(200, SMALLEST)],
-            json!({"code": "OK", "upstream_ms": 0, "upstream_status": 200}),
+            json!({"code": "OK", "source": "own read", "upstream_ms": 0, "upstream_status": 200}),
         ),
         asked(
             [json(400, r#"{"success":false,"error":"invalid-params"}"#)],
@@ -111,10 +111,10 @@ fn read() -> Vec<Case> {
                 "problem": "not a JSON object", "upstream_ms": 0, "upstream_status": 200}),
         ),
         asked(
-            [json(503, "")],
+            [json(503, ""), json(504, "")],
             json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
                 "problem": "status of passing trouble",
-                "upstream_ms": 0, "upstream_status": 503}),
+                "upstream_ms": 0, "upstream_status": 504, "upstream_attempts": 2}),
         ),
         asked(
             [Reply::raw("SSH-2.0-OpenSSH\r\n\r\n")],
@@ -123,7 +123,7 @@ fn read() -> Vec<Case> {
         ),
         asked(
             [Reply::close(), json(200, SMALLEST)],
-            json!({"code": "OK", "upstream_ms": 0, "upstream_status": 200,
+            json!({"code": "OK", "source": "own read", "upstream_ms": 0, "upstream_status": 200,
                 "upstream_attempts": 2}),
         ),
         asked(
@@ -134,7 +134,7 @@ fn read() -> Vec<Case> {
         ),
         asked(
             [json(200, SMALLEST).delay(Duration::from_millis(150))],
-            json!({"code": "OK", "upstream_ms": 150, "upstream_status": 200}),
+            json!({"code": "OK", "source": "own read", "upstream_ms": 150, "upstream_status": 200}),
         ),
         asked(
             [Reply::hang()],
@@ -212,6 +212,11 @@ fn without_measures(mut line: Value, expected: &Value) -> (Value, SocketAddr) {
     let peer = peer.as_str().and_then(|peer| peer.parse().ok());
     let ms = members.remove("ms").and_then(|ms| ms.as_f64());
     let ms = ms.expect("a time in ms");
+    for measure in ["age_ms", "turn_ms"] {
+        let measure = members.remove(measure);
+        let is_time = |it: &Value| it.as_f64().is_some_and(|it| 0.0 <= it && it <= ms);
+        assert!(measure.as_ref().is_none_or(is_time), "{whole}");
+    }
     if let Some(upstream_ms) = members.get_mut("upstream_ms") {
         let taken = upstream_ms.as_f64().expect("a number");
         let least = expected["upstream_ms"].as_f64().unwrap_or(f64::INFINITY);
@@ -224,7 +229,7 @@ fn without_measures(mut line: Value, expected: &Value) -> (Value, SocketAddr) {
 #[tokio::test]
 async fn every_call_has_one_line() {
     let sandbox = sandbox().await;
-    let server = Server::before(&sandbox, &[]).await;
+    let server = Server::before(&sandbox, &["--upstream-limit", "none"]).await;
     let mut connection = Connection::open(server.address).await;
     let cases = [read(), unread()].concat();
     let number_of_cases = cases.len();

@@ -18,6 +18,7 @@ const GROUND: &[&str] = &[
     "error",
     "credentials",
     "call_id",
+    "claim",
     "deadline",
     "journal",
     "record",

@@ -1,42 +1,63 @@
-//! A caller who leaves takes the upstream request along.
+//! A caller who leaves harms nobody: what was sent has been paid for, and its answer is kept.
 
-use videoconf_facade::sandbox::Reply;
+use std::time::Duration;
 
-use crate::support::{Facade, GET_INFO, as_user, raw, request, sandbox};
+use tonic::Code;
+use videoconf_facade::sandbox::{Reply, USERS};
+
+use crate::support::{Facade, GET_INFO, SMALLEST, any_age, as_user, raw, request, sandbox};
+
+fn late() -> Reply {
+    Reply::json(200, SMALLEST).delay(Duration::from_millis(200))
+}
+
+/// Asks until there is an answer from memory, which is the one that nobody waited for.
+async fn assert_kept(facade: &Facade) {
+    let mut client = facade.client();
+    client
+        .get_info(as_user(any_age("x")))
+        .await
+        .expect("an answer");
+}
 
 #[tokio::test]
-async fn a_cancelled_call_drops_its_upstream_request() {
+async fn a_cancelled_call_leaves_its_read() {
     let sandbox = sandbox().await;
-    sandbox.always(Reply::hang());
+    sandbox.always(Reply::new(500));
+    sandbox.script(late());
     let facade = Facade::before(&sandbox).await;
     let mut client = facade.client();
     let call = tokio::spawn(async move { client.get_info(as_user(request("x"))).await });
     sandbox.wait_for_requests(1).await;
     call.abort();
-    sandbox.wait_for_dropped(1).await;
+    assert_kept(&facade).await;
+    assert_eq!(sandbox.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_that_goes_away_does_too() {
+async fn so_does_a_connection_that_goes_away() {
     let sandbox = sandbox().await;
-    sandbox.always(Reply::hang());
+    sandbox.always(Reply::new(500));
+    sandbox.script(late());
     let facade = Facade::before(&sandbox).await;
     {
         let mut connection = raw::Connection::open(facade.address).await;
-        let user = sandbox_user();
+        let user = [("x-user-id", USERS[0].id), ("x-auth-token", USERS[0].token)];
         let _answer = connection
             .send(GET_INFO, &user, raw::frame(&request("x")))
             .await;
         sandbox.wait_for_requests(1).await;
     }
-    sandbox.wait_for_dropped(1).await;
+    assert_kept(&facade).await;
+    assert_eq!(sandbox.requests().len(), 1);
 }
 
+/// Not even the ceiling is waited for.
 #[tokio::test]
-async fn the_facade_goes_on() {
+async fn a_read_that_hangs_holds_up_nobody_else() {
     let sandbox = sandbox().await;
     sandbox.script(Reply::hang());
-    sandbox.always(Reply::json(200, crate::support::SMALLEST));
+    sandbox.always(Reply::json(200, SMALLEST));
     let facade = Facade::before(&sandbox).await;
     let mut client = facade.client();
     let mut leaving = client.clone();
@@ -46,7 +67,23 @@ async fn the_facade_goes_on() {
     client.get_info(as_user(request("x"))).await.expect("OK");
 }
 
-fn sandbox_user() -> [(&'static str, &'static str); 2] {
-    let user = videoconf_facade::sandbox::USERS[0];
-    [("x-user-id", user.id), ("x-auth-token", user.token)]
+/// What nobody waits for any more isn't sent.
+#[tokio::test]
+async fn a_read_without_a_turn_leaves_with_its_caller() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::hang());
+    let url = sandbox.url();
+    let flags = ["--upstream-url", &url, "--upstream-limit", "1/1h"];
+    let facade = Facade::with(&flags).await;
+    let mut first = facade.client();
+    let mut client = facade.client();
+    let first = tokio::spawn(async move { first.get_info(as_user(request("first"))).await });
+    sandbox.wait_for_requests(1).await;
+    let status = client
+        .get_info(as_user(request("second")))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    first.abort();
+    assert_eq!(sandbox.requests().len(), 1);
 }

@@ -61,6 +61,7 @@ async fn newer_versions_have_members_and_chat_access() {
     let options = Options {
         version: Version::V8_9,
         rate_limit: false,
+        ..Options::default()
     };
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
     let sandbox = Sandbox::start(listen, options).await.unwrap();

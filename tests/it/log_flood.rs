@@ -50,7 +50,7 @@ async fn long_paths_of_nothing_cost_little() {
 #[tokio::test]
 async fn lines_of_reads_are_never_left_out() {
     let sandbox = sandbox().await;
-    let server = Server::before(&sandbox, &[]).await;
+    let server = Server::before(&sandbox, &["--upstream-limit", "none"]).await;
     let mut connection = Connection::open(server.address).await;
     for _ in 0..CALLS {
         let answer = connection.send("/", &[], Bytes::new()).await;

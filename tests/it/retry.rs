@@ -1,4 +1,4 @@
-//! A request on a connection that is closed under it is asked once more; nothing else is.
+//! What failed on its way is asked once more; what was answered isn't.
 
 use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 
@@ -60,7 +60,8 @@ async fn the_second_attempt_trusts_no_other_idle_connection() {
         // Delayed, so that each of them needs a connection of its own.
         sandbox.script(smallest().delay(Duration::from_millis(200)).then_close());
     }
-    let calls = (0..IDLE).map(|_| facade.get("first"));
+    let ids: Vec<_> = (0..IDLE).map(|number| number.to_string()).collect();
+    let calls = ids.iter().map(|id| facade.get(id));
     for answer in futures_util::future::join_all(calls).await {
         answer.expect("an answer");
     }
@@ -122,10 +123,7 @@ async fn nothing_else_is_asked_twice() {
         Reply::new(408),
         Reply::new(429).header("retry-after", "0"),
         Reply::new(500),
-        Reply::new(502).body(html),
         Reply::new(503).header("retry-after", "0"),
-        Reply::new(503).header("connection", "close"),
-        Reply::new(504),
         Reply::new(302).header("location", "/"),
         Reply::new(200),
         Reply::json(200, html),
@@ -166,15 +164,40 @@ async fn silence_is_not_asked_twice() {
     assert_eq!(sandbox.requests().len(), 1);
 }
 
-/// Before the request was sent there is nothing to be asked again: connecting failed.
 #[tokio::test]
-async fn no_connection_is_not_tried_twice() {
+async fn what_a_proxy_says_of_passing_trouble_is_asked_twice() {
+    for reply in [
+        Reply::new(502).body("<html>no</html>"),
+        Reply::new(503).header("connection", "close"),
+        Reply::new(504),
+    ] {
+        let case = format!("{reply:?}");
+        let sandbox = sandbox().await;
+        let facade = Facade::before(&sandbox).await;
+        sandbox.always(smallest());
+        facade
+            .get_scripted(&sandbox, reply.clone())
+            .await
+            .expect(&case);
+        assert_eq!(sandbox.requests().len(), 2, "{case}");
+        sandbox.script(reply.clone());
+        facade.get_scripted(&sandbox, reply).await.expect_err(&case);
+        assert_eq!(sandbox.requests().len(), 4, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn no_connection_is_tried_twice() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let ca = Authority::new().file();
     let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
     // Closed before the TLS handshake has begun.
-    let close = async { drop(listener.accept().await.unwrap()) };
+    let close = async {
+        for _ in 0..2 {
+            drop(listener.accept().await.unwrap());
+        }
+    };
     let (answer, ()) = tokio::join!(facade.get("x"), soon(close));
     assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
     let again = listener.into_std().unwrap().accept();

@@ -118,12 +118,18 @@ async fn a_call_that_outlasts_the_drain_gets_a_status() {
 async fn many_calls_that_outlast_the_drain_get_a_status_each() {
     let sandbox = sandbox().await;
     sandbox.always(Reply::hang());
-    let flags = ["--upstream-url", &sandbox.url(), "--drain-timeout", "200ms"];
-    let mut facade = Facade::with(&flags).await;
+    let url = sandbox.url();
+    let flags = ["--upstream-url", &url, "--drain-timeout", "200ms"];
+    let flags = [
+        &flags[..],
+        &["--upstream-limit", "none", "--max-reads-in-flight", "50"],
+    ];
+    let mut facade = Facade::with(&flags.concat()).await;
     let calls: Vec<_> = (0..50)
-        .map(|_| {
+        .map(|number| {
             let mut client = facade.client();
-            tokio::spawn(async move { client.get_info(as_user(request("x"))).await })
+            let request = as_user(request(&number.to_string()));
+            tokio::spawn(async move { client.get_info(request).await })
         })
         .collect();
     soon(sandbox.wait_for_requests(calls.len())).await;
@@ -287,13 +293,15 @@ async fn calls_cancelled_while_draining_are_not_waited_for() {
     const CALLS: usize = 50;
     let sandbox = sandbox().await;
     sandbox.always(Reply::hang());
-    let flags = ["--drain-timeout", "1h", "--request-timeout", "1h"];
-    let server = Server::before(&sandbox, &flags).await;
+    let times = ["--drain-timeout", "1h", "--request-timeout", "1h"];
+    let reads = ["--upstream-limit", "none", "--max-reads-in-flight", "50"];
+    let server = Server::before(&sandbox, &[times, reads].concat()).await;
     let client = server.client();
     let mut calls = JoinSet::new();
-    for _ in 0..CALLS {
+    for number in 0..CALLS {
         let mut client = client.clone();
-        calls.spawn(async move { client.get_info(as_user(request("x"))).await });
+        let request = as_user(request(&number.to_string()));
+        calls.spawn(async move { client.get_info(request).await });
     }
     drop(client);
     sandbox.wait_for_requests(CALLS).await;

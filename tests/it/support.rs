@@ -18,9 +18,12 @@ use videoconf_facade::{
     app,
     config::{Config, Flags, Problems},
     error::Error,
-    proto::v1::{
-        GetInfoRequest, GetInfoResponse, VideoConference,
-        video_conference_service_client::VideoConferenceServiceClient,
+    proto::{
+        Conference,
+        v1::{
+            GetInfoRequest, GetInfoResponse,
+            video_conference_service_client::VideoConferenceServiceClient,
+        },
     },
     query::{Caller, Query},
     route::Info,
@@ -54,7 +57,7 @@ struct Arguments {
 pub struct Failing(pub Error);
 
 impl Lookup<Info> for Failing {
-    async fn find(&self, _: &Query<Info>, _: &Caller) -> Result<Answer<VideoConference>, Error> {
+    async fn find(&self, _: &Query<Info>, _: &Caller) -> Result<Answer<Conference>, Error> {
         Err(self.0.clone())
     }
 }
@@ -81,9 +84,9 @@ pub async fn sandbox() -> Sandbox {
 }
 
 impl Facade {
-    /// Before `sandbox`, with the defaults.
+    /// Before `sandbox`, with the defaults, but for the allowance, which many tests would use up.
     pub async fn before(sandbox: &Sandbox) -> Self {
-        Self::with(&["--upstream-url", &sandbox.url()]).await
+        Self::with(&["--upstream-url", &sandbox.url(), "--upstream-limit", "none"]).await
     }
 
     /// With the flags of `serve`.
@@ -173,8 +176,16 @@ pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     }
 }
 
-/// A request for `call_id` and no more.
+/// A request for `call_id`, answered by a read of its own: most tests are about reads.
 pub fn request(call_id: &str) -> GetInfoRequest {
+    GetInfoRequest {
+        max_age: Some(prost_types::Duration::default()),
+        ..any_age(call_id)
+    }
+}
+
+/// A request for `call_id` and no more.
+pub fn any_age(call_id: &str) -> GetInfoRequest {
     GetInfoRequest {
         call_id: call_id.to_owned(),
         max_age: None,

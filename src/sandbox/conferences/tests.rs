@@ -8,9 +8,16 @@ use super::*;
 const NOW: u64 = 1_769_498_326_491;
 const VERSIONS: [Version; 3] = [Version::V7_0, Version::V8_8, Version::V8_9];
 
+fn conferences(version: Version) -> Conferences {
+    Conferences::new(Options {
+        version,
+        ..Options::default()
+    })
+}
+
 /// The answers to as many looks, a second apart.
 fn looks(version: Version, call_id: &str, count: u64) -> Vec<Value> {
-    let mut conferences = Conferences::new(version);
+    let mut conferences = conferences(version);
     (0..count)
         .map(|look| {
             let reader = &USERS[usize::try_from(look % 2).unwrap()];
@@ -23,7 +30,7 @@ fn looks(version: Version, call_id: &str, count: u64) -> Vec<Value> {
 #[test]
 fn every_call_of_every_version_is_an_answer_of_its_kind() {
     for version in VERSIONS {
-        let mut conferences = Conferences::new(version);
+        let mut conferences = conferences(version);
         for call in &CALLS {
             let body = conferences.read(&USERS[0], call.id, NOW).unwrap();
             let parsed: Value = serde_json::from_str(&body).unwrap();
@@ -46,7 +53,7 @@ fn every_call_of_every_version_is_an_answer_of_its_kind() {
 
 #[test]
 fn the_documented_call_is_as_documented() {
-    let mut conferences = Conferences::new(Version::V7_0);
+    let mut conferences = conferences(Version::V7_0);
     let body = conferences.read(&USERS[1], CALLS[0].id, NOW).unwrap();
     assert_eq!(body, fixed::DOCUMENTED);
     assert_eq!(body.len(), 643);
@@ -148,7 +155,7 @@ fn only_the_newest_has_members_and_media() {
 
 #[test]
 fn what_cannot_be_read_is_not_there() {
-    let mut conferences = Conferences::new(Version::V8_8);
+    let mut conferences = conferences(Version::V8_8);
     let private = CALLS[5].id;
     let [mia, jane, bot] = &USERS;
     assert!(conferences.read(mia, private, NOW).is_some());
@@ -160,4 +167,24 @@ fn what_cannot_be_read_is_not_there() {
             .read(mia, &private.to_uppercase(), NOW)
             .is_none()
     );
+}
+
+#[test]
+fn any_call_is_the_example_under_its_own_id() {
+    let mut conferences = Conferences::new(Options {
+        any_call: true,
+        ..Options::default()
+    });
+    let [mia, jane, _] = &USERS;
+    for id in ["000000000000000000000001", r#"a ","b"#] {
+        let body = conferences.read(mia, id, NOW).unwrap();
+        let mut parsed: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(parsed["_id"], id);
+        parsed["_id"] = CALLS[0].id.into();
+        let documented: Value = serde_json::from_str(fixed::DOCUMENTED).unwrap();
+        assert_eq!(parsed, documented);
+    }
+    let body = conferences.read(mia, direct::ID, NOW).unwrap();
+    assert!(body.contains(r#""type":"direct""#), "what is known stays");
+    assert!(conferences.read(jane, CALLS[5].id, NOW).is_none());
 }

@@ -14,7 +14,7 @@ const NOW: u64 = 1_769_498_326_491;
 fn rules(version: Version) -> Rules {
     Rules::new(Options {
         version,
-        rate_limit: true,
+        ..Options::default()
     })
 }
 

@@ -20,6 +20,12 @@ async fn the_version_names_the_commit() {
 #[tokio::test]
 async fn help_begins_with_an_example_and_names_every_flag() {
     let common = [
+        "upstream-limit",
+        "max-reads-in-flight",
+        "fresh-for",
+        "stale-for",
+        "refresh-wait",
+        "max-cache-bytes",
         "connect-timeout",
         "request-timeout",
         "drain-timeout",

@@ -7,9 +7,9 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request};
 use prost::Message;
 use tokio::net::TcpStream;
-use videoconf_facade::{proto::v1::GetInfoRequest, sandbox::USERS};
+use videoconf_facade::sandbox::USERS;
 
-use super::GET_INFO;
+use super::{GET_INFO, request};
 
 /// A connection.
 pub struct Connection {
@@ -74,11 +74,7 @@ impl Connection {
     pub async fn get_info(&mut self, call_id: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all = vec![("x-user-id", USERS[0].id), ("x-auth-token", USERS[0].token)];
         all.extend_from_slice(headers);
-        let request = GetInfoRequest {
-            call_id: call_id.to_owned(),
-            max_age: None,
-        };
-        let answer = self.send(GET_INFO, &all, frame(&request)).await;
+        let answer = self.send(GET_INFO, &all, frame(&request(call_id))).await;
         Answer::read(answer).await
     }
 }

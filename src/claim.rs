@@ -1,0 +1,252 @@
+//! What a read is wanted for, and how far it has got: what joins those who wait for it to whatever
+//! makes it wait.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// The claim of those who want one read. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Claim(Arc<watch::Sender<State>>);
+
+/// Somebody who wants the read, and sees how far it gets.
+#[derive(Debug)]
+pub struct Watching {
+    claim: Claim,
+    states: watch::Receiver<State>,
+    /// Whether it is wanted only as long as this isn't dropped.
+    waits: bool,
+}
+
+/// How far a read has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nobody has looked at it yet.
+    Begun,
+    /// It waits for its turn.
+    Queued(Turn),
+    /// It was sent at this moment.
+    Sent(Instant),
+    /// Nobody wanted it any more before it was sent, so it never will be.
+    Dropped,
+}
+
+/// A guess of when a read will be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// When its turn comes.
+    pub at: Instant,
+    /// When somebody whom that is too late should come again.
+    pub come_again_at: Instant,
+}
+
+/// How urgent a read is; the most urgent one is the smallest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Callers have waited since then, with nothing to show.
+    Callers(Instant),
+    /// The answer that is known was read then.
+    Refresh(Instant),
+    /// So was this one, which will hardly change any more.
+    FinalRefresh(Instant),
+}
+
+/// An answer that is known and should be read anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh {
+    /// When the known answer was read.
+    pub read_at: Instant,
+    /// Whether it will hardly change any more.
+    pub is_final: bool,
+    /// Until when the known answer is of any use. A read that wasn't sent by then, and that nobody
+    /// waits for, isn't wanted any more.
+    pub until: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// How many callers wait, and since when there are any.
+    waiting: usize,
+    since: Instant,
+    /// The latest deadline of all callers.
+    deadline: Option<Instant>,
+    refresh: Option<Refresh>,
+}
+
+impl Claim {
+    /// The claim on a read that nobody wants yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(State {
+            stage: Stage::Begun,
+            waiting: 0,
+            since: Instant::now(),
+            deadline: None,
+            refresh: None,
+        })))
+    }
+
+    /// One more caller waits, until `deadline` at the latest. `None` if the read was dropped.
+    #[must_use]
+    pub fn wait(&self, deadline: Instant) -> Option<Watching> {
+        let is_in_time = self.change_unless_dropped(|state| {
+            if state.waiting == 0 {
+                state.since = Instant::now();
+            }
+            state.waiting += 1;
+            state.deadline = state.deadline.max(Some(deadline));
+        });
+        is_in_time.then(|| self.watch(true))
+    }
+
+    /// What is known should be read anew, however long somebody watches that. `None` if the read was
+    /// dropped.
+    #[must_use]
+    pub fn refresh(&self, refresh: Refresh) -> Option<Watching> {
+        let is_in_time = self.change_unless_dropped(|state| state.refresh = Some(refresh));
+        is_in_time.then(|| self.watch(false))
+    }
+
+    /// The read waits for `turn`.
+    pub fn queued(&self, turn: Turn) {
+        self.set_stage(Stage::Queued(turn));
+    }
+
+    /// The read is sent.
+    pub fn sent(&self, at: Instant) {
+        self.set_stage(Stage::Sent(at));
+    }
+
+    /// How far the read has got.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.0.borrow().stage
+    }
+
+    /// How urgent the read is; `None` if nobody wants it.
+    #[must_use]
+    pub fn rank(&self, now: Instant) -> Option<Rank> {
+        let state = self.0.borrow();
+        if state.waiting > 0 {
+            return Some(Rank::Callers(state.since));
+        }
+        let refresh = state.refresh.filter(|refresh| refresh.until > now)?;
+        Some(if refresh.is_final {
+            Rank::FinalRefresh(refresh.read_at)
+        } else {
+            Rank::Refresh(refresh.read_at)
+        })
+    }
+
+    /// When the last of those who wait gives up; `None` if nobody waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let state = self.0.borrow();
+        state.deadline.filter(|_| state.waiting > 0)
+    }
+
+    /// Whether this is another handle of the same claim.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Waits until nobody wants the read any more, unless it has been sent, and drops it then.
+    pub async fn dropped(&self) {
+        let mut states = self.0.subscribe();
+        loop {
+            let until = {
+                let state = states.borrow_and_update();
+                let is_out = matches!(state.stage, Stage::Sent(_));
+                let refresh = state.refresh.map(|refresh| refresh.until);
+                refresh.filter(|_| !is_out && state.waiting == 0)
+            };
+            if self.drop_if_unwanted(Instant::now()) {
+                return;
+            }
+            let expired = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Fails only if there is no claim any more, and `self` is one.
+                _ = states.changed() => {}
+                () = expired => {}
+            }
+        }
+    }
+
+    fn drop_if_unwanted(&self, now: Instant) -> bool {
+        self.0.send_if_modified(|state| {
+            let is_wanted = state.waiting > 0
+                || state.refresh.is_some_and(|refresh| refresh.until > now)
+                || matches!(state.stage, Stage::Sent(_));
+            if !is_wanted {
+                state.stage = Stage::Dropped;
+            }
+            !is_wanted
+        })
+    }
+
+    fn watch(&self, waits: bool) -> Watching {
+        Watching {
+            claim: self.clone(),
+            states: self.0.subscribe(),
+            waits,
+        }
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        self.0.send_modify(|state| state.stage = stage);
+    }
+
+    /// Makes a change that nobody needs to hear of.
+    fn change_unless_dropped(&self, change: impl FnOnce(&mut State)) -> bool {
+        let mut is_changed = false;
+        self.0.send_if_modified(|state| {
+            if state.stage != Stage::Dropped {
+                change(state);
+                is_changed = true;
+            }
+            false
+        });
+        is_changed
+    }
+}
+
+impl Watching {
+    /// How far the read has got.
+    #[must_use]
+    pub fn stage(&mut self) -> Stage {
+        self.states.borrow_and_update().stage
+    }
+
+    /// Waits until it has got further than it last was seen.
+    pub async fn changed(&mut self) {
+        // Fails only if there is no claim any more, and `self` has one.
+        let _ = self.states.changed().await;
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if self.waits {
+            self.claim.0.send_if_modified(|state| {
+                state.waiting -= 1;
+                state.waiting == 0
+            });
+        }
+    }
+}
+
+impl Default for Claim {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,69 @@
+//! What is known of credentials: whether Rocket.Chat accepts them, and whether it limits them.
+
+use std::time::Duration;
+
+use moka::{policy::EvictionPolicy, sync::Cache};
+use tokio::time::Instant;
+
+use crate::credentials::Fingerprint;
+
+/// How many credentials are remembered.
+const MAX_MARKS: u64 = 10_000;
+
+/// For how long a credential counts as unlimited, until that is learned again. Roles change.
+const UNLIMITED_FOR: Duration = Duration::from_secs(60);
+
+/// For how long nobody counts as unlimited after a 429: a proxy that strips headers makes everybody
+/// look so.
+const SUSPENDED_FOR: Duration = Duration::from_secs(60);
+
+/// The marks of all credentials. Who has none was never accepted.
+#[derive(Debug)]
+pub(super) struct Marks {
+    unlimited_until: Cache<Fingerprint, Option<Instant>>,
+    suspended_until: Option<Instant>,
+}
+
+impl Marks {
+    pub(super) fn new() -> Self {
+        Self {
+            // The table holds whoever came last, since a mark costs only one read to be learned again.
+            unlimited_until: Cache::builder()
+                .max_capacity(MAX_MARKS)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+            suspended_until: None,
+        }
+    }
+
+    /// Rocket.Chat accepts this credential, and limits it.
+    pub(super) fn limited(&self, credential: Fingerprint) {
+        self.unlimited_until.insert(credential, None);
+    }
+
+    /// Rocket.Chat accepts this credential, and says nothing of a limit.
+    pub(super) fn unlimited(&self, credential: Fingerprint, now: Instant) {
+        let until = now + UNLIMITED_FOR;
+        self.unlimited_until.insert(credential, Some(until));
+    }
+
+    /// Rocket.Chat doesn't accept this credential.
+    pub(super) fn rejected(&self, credential: Fingerprint) {
+        self.unlimited_until.invalidate(&credential);
+    }
+
+    /// There was a 429.
+    pub(super) fn suspend(&mut self, now: Instant) {
+        self.suspended_until = Some(now + SUSPENDED_FOR);
+    }
+
+    pub(super) fn is_accepted(&self, credential: Fingerprint) -> bool {
+        self.unlimited_until.contains_key(&credential)
+    }
+
+    pub(super) fn is_unlimited(&self, credential: Fingerprint, now: Instant) -> bool {
+        let until = self.unlimited_until.get(&credential).flatten();
+        until.is_some_and(|until| until > now)
+            && self.suspended_until.is_none_or(|until| until <= now)
+    }
+}

@@ -1,0 +1,157 @@
+//! Whose turn it is. Credentials take turns; those that were never accepted share one turn among
+//! them, since anybody can make up as many as they like. Whose read is most urgent within one is
+//! told by its claim.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{claim::Claim, credentials::Fingerprint};
+
+/// The most reads that wait. There are as many as there are known answers that grow old, and a few
+/// that callers wait for; beyond this something is odd.
+const MAX_LENGTH: usize = 10_000;
+
+/// The reads that wait for a turn, and who had the last ones. Each is handed a `G`.
+#[derive(Debug)]
+pub(super) struct Queue<G> {
+    places: BTreeMap<Place, Waiting<G>>,
+    last_place: u64,
+    /// Who had a turn, and the number of the last one.
+    served: HashMap<Taker, u64>,
+    turns: u64,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+/// A read that waits.
+#[derive(Debug)]
+pub(super) struct Waiting<G> {
+    pub credential: Fingerprint,
+    pub claim: Claim,
+    pub grant: oneshot::Sender<G>,
+}
+
+/// Those who take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Taker {
+    Accepted(Fingerprint),
+    Strangers,
+}
+
+impl<G> Queue<G> {
+    pub(super) fn new() -> Self {
+        Self {
+            places: BTreeMap::new(),
+            last_place: 0,
+            served: HashMap::new(),
+            turns: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// `None` if it is full.
+    pub(super) fn add(&mut self, waiting: Waiting<G>) -> Option<Place> {
+        if self.places.len() >= MAX_LENGTH {
+            return None;
+        }
+        self.last_place += 1;
+        let place = Place(self.last_place);
+        self.places.insert(place, waiting);
+        Some(place)
+    }
+
+    pub(super) fn remove(&mut self, place: Place) {
+        self.places.remove(&place);
+    }
+
+    /// Takes out all reads of `credential`.
+    pub(super) fn take_all_of(&mut self, credential: Fingerprint) -> Vec<Waiting<G>> {
+        let is_theirs = |_: &Place, waiting: &mut Waiting<G>| waiting.credential == credential;
+        let taken = self.places.extract_if(.., is_theirs);
+        taken.map(|(_, waiting)| waiting).collect()
+    }
+
+    /// Takes out the read whose turn is next; strangers only if it is said that they may.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        is_accepted: impl Fn(Fingerprint) -> bool,
+        may_strangers: bool,
+    ) -> Option<Waiting<G>> {
+        let order = |place: Place, waiting: &Waiting<G>| {
+            let taker = taker(waiting.credential, &is_accepted);
+            let rank = waiting.claim.rank(now)?;
+            let may = may_strangers || taker != Taker::Strangers;
+            may.then_some((self.served.get(&taker).copied(), rank, place, taker))
+        };
+        let ordered = self.places.iter();
+        let (_, _, place, taker) = ordered
+            .filter_map(|(place, waiting)| order(*place, waiting))
+            .min_by_key(|(served, rank, place, _)| (*served, *rank, *place))?;
+        self.turns += 1;
+        self.served.insert(taker, self.turns);
+        self.forget_the_served(is_accepted);
+        self.places.remove(&place)
+    }
+
+    /// How many turns are others' before that of the read at `place`.
+    pub(super) fn ahead_of(
+        &self,
+        place: Place,
+        now: Instant,
+        is_accepted: impl Fn(Fingerprint) -> bool,
+    ) -> usize {
+        let Some(mine) = self.places.get(&place) else {
+            return 0;
+        };
+        let my_taker = taker(mine.credential, &is_accepted);
+        let my_order = (mine.claim.rank(now), place);
+        let my_last = self.served.get(&my_taker);
+        let mut before_me = 0;
+        let mut of_others = HashMap::<Taker, usize>::new();
+        for (place, waiting) in &self.places {
+            let rank = waiting.claim.rank(now);
+            let taker = taker(waiting.credential, &is_accepted);
+            if rank.is_none() {
+                continue;
+            }
+            if taker != my_taker {
+                *of_others.entry(taker).or_default() += 1;
+            } else if (rank, *place) < my_order {
+                before_me += 1;
+            }
+        }
+        let of_others = of_others.iter().map(|(taker, waiting)| {
+            let is_before = self.served.get(taker) < my_last;
+            // One for each of my own turns, and one more for who comes before me.
+            (before_me + usize::from(is_before)).min(*waiting)
+        });
+        before_me + of_others.sum::<usize>()
+    }
+
+    /// Who isn't waiting any more starts anew, at the front.
+    fn forget_the_served(&mut self, is_accepted: impl Fn(Fingerprint) -> bool) {
+        if self.served.len() <= 2 * self.places.len() + 64 {
+            return;
+        }
+        let waiting = self.places.values();
+        let waiting: Vec<_> = waiting
+            .map(|waiting| taker(waiting.credential, &is_accepted))
+            .collect();
+        self.served.retain(|taker, _| waiting.contains(taker));
+    }
+}
+
+fn taker(credential: Fingerprint, is_accepted: impl Fn(Fingerprint) -> bool) -> Taker {
+    if is_accepted(credential) {
+        Taker::Accepted(credential)
+    } else {
+        Taker::Strangers
+    }
+}

@@ -1,0 +1,253 @@
+//! When the next request may be sent: a sliding window over our own, narrowed by what others use of
+//! Rocket.Chat's, and paced when more is wanted than there is.
+//!
+//! It has no clock; moments are passed in.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Limit,
+    neighbours::{Neighbours, News, Room, count},
+};
+use crate::exchange::{Head, RateLimit};
+
+/// How much longer our window is than Rocket.Chat's, since requests travel for different times.
+const JITTER: Duration = Duration::from_millis(100);
+
+/// After a silence of this length one request goes first, and its answer tells what others, or the
+/// process before us, have used.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long the others wait for that answer.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// How much sooner than evenly paced requests follow each other. The window keeps the rate in any
+/// case; this makes up for timers that are late.
+const HASTE: f64 = 0.95;
+
+/// The requests that Rocket.Chat has counted of late, and what follows from them.
+#[derive(Debug)]
+pub(super) struct Window {
+    limit: Limit,
+    /// Ours, oldest first.
+    sends: VecDeque<Send>,
+    last_unit: u64,
+    neighbours: Neighbours,
+    closed_until: Option<Instant>,
+    heard_at: Option<Instant>,
+}
+
+/// One request's share of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unit(u64);
+
+#[derive(Clone, Copy, Debug)]
+struct Send {
+    unit: Unit,
+    at: Instant,
+    is_answered: bool,
+    /// `X-RateLimit-Reset` of its answer.
+    reset: Option<u64>,
+}
+
+impl Window {
+    pub(super) fn new(limit: Limit) -> Self {
+        Self {
+            limit,
+            sends: VecDeque::new(),
+            last_unit: 0,
+            neighbours: Neighbours::default(),
+            closed_until: None,
+            heard_at: None,
+        }
+    }
+
+    /// The earliest moment for the next request, while `wanted` of them are wanted.
+    pub(super) fn ready_at(&self, now: Instant, wanted: usize) -> Instant {
+        if let Some(until) = self.closed_until.filter(|until| *until > now) {
+            return until;
+        }
+        if let Some(until) = self.probe_ends_at(now).filter(|until| *until > now) {
+            return until;
+        }
+        let used = self.used(now);
+        if used >= self.limit() {
+            return self.sends[self.sends.len() - self.limit()].at + self.span();
+        }
+        let room = self.room(now);
+        if let Some(room) = room.filter(|room| room.units < 1.0) {
+            return room.opens_at;
+        }
+        let free = count(self.limit() - used);
+        if free.min(room.map_or(free, |room| room.units)) >= count(wanted) {
+            return now;
+        }
+        self.paced(now, used, room)
+    }
+
+    /// The moment for the last one of `n` more requests, while `wanted` of them are wanted: a guess.
+    pub(super) fn turn_at(&self, now: Instant, n: usize, wanted: usize) -> Instant {
+        let used = self.used(now);
+        let first = self.ready_at(now, wanted);
+        let limit = self.limit_beside_others(now);
+        let free = limit.saturating_sub(used);
+        let after = |turns: usize| first + self.span().mul_f64(count(turns) / count(limit));
+        if n <= free {
+            return if wanted <= free { first } else { after(n - 1) };
+        }
+        // Each further turn comes when the request of one window before leaves the window.
+        let place = self.sends.len() - used + used.saturating_sub(limit) + (n - free - 1);
+        match self.sends.get(place) {
+            Some(send) => first.max(send.at + self.span()),
+            None => after(n - 1),
+        }
+    }
+
+    /// Counts a request that is sent.
+    pub(super) fn take(&mut self, now: Instant) -> Unit {
+        let forgotten = self.span() * 2;
+        while let Some(oldest) = self.sends.front()
+            && oldest.at + forgotten < now
+        {
+            self.sends.pop_front();
+        }
+        self.last_unit += 1;
+        let unit = Unit(self.last_unit);
+        self.sends.push_back(Send {
+            unit,
+            at: now,
+            is_answered: false,
+            reset: None,
+        });
+        unit
+    }
+
+    /// The request wasn't sent, or isn't counted.
+    pub(super) fn give_back(&mut self, unit: Unit) {
+        self.sends.retain(|send| send.unit != unit);
+    }
+
+    /// The request was answered, or given up.
+    pub(super) fn over(&mut self, unit: Unit, head: Option<&Head>, now: Instant) {
+        let Some(send) = self.sends.iter_mut().find(|send| send.unit == unit) else {
+            return;
+        };
+        send.is_answered = true;
+        // A 401 comes before anything is counted, and tells nothing of that.
+        let Some(head) = head.filter(|head| head.status != 401) else {
+            return;
+        };
+        self.heard_at = Some(now);
+        if let Some(rate_limit) = &head.rate_limit {
+            send.reset = rate_limit.reset;
+            let sent_at = send.at;
+            self.listen(sent_at, rate_limit, now);
+        }
+        if head.status == 429 {
+            self.close(head, now);
+        }
+    }
+
+    /// Takes note of what `rate_limit` says of a request that was sent at `sent_at`.
+    fn listen(&mut self, sent_at: Instant, rate_limit: &RateLimit, now: Instant) {
+        if let Some(limit) = rate_limit.limit.filter(|limit| *limit > 0) {
+            self.neighbours.set_limit(limit);
+        }
+        let (Some(reset), Some(remaining)) = (rate_limit.reset, rate_limit.remaining) else {
+            return;
+        };
+        let first_sent = self.neighbours.first_sent(reset).unwrap_or(sent_at);
+        let is_counted = |send: &&Send| {
+            let is_in_it = if send.is_answered {
+                send.reset == Some(reset)
+            } else {
+                send.at >= first_sent
+            };
+            is_in_it && send.at <= sent_at
+        };
+        let ours = self.sends.iter().filter(is_counted).count();
+        let news = News {
+            sent: sent_at,
+            reset,
+            counted: self.common_limit().saturating_sub(remaining),
+            ours: u32::try_from(ours).unwrap_or(u32::MAX),
+        };
+        self.neighbours.note(news, now, self.limit.span);
+    }
+
+    /// After a 429. Whatever it says, the window opens again after its length.
+    fn close(&mut self, head: &Head, now: Instant) {
+        let said = head.rate_limit.and_then(|limit| limit.resets_after);
+        let said = said.filter(|after| !after.is_zero());
+        let said = now + said.unwrap_or(self.limit.span).min(self.limit.span);
+        let end = self.neighbours.ends_at(self.limit.span);
+        let end = end.filter(|end| *end > now).unwrap_or(said).min(said);
+        // A moment later, since a window lasts until it is *longer* than its length.
+        self.closed_until = Some(end + JITTER / 4);
+        self.neighbours.refused(now);
+    }
+
+    /// When the first request after a silence has been waited for long enough.
+    fn probe_ends_at(&self, now: Instant) -> Option<Instant> {
+        let is_silent = self.heard_at.is_none_or(|at| now > at + SILENCE);
+        let last = self.sends.back().filter(|send| !send.is_answered)?;
+        is_silent.then(|| last.at + PROBE)
+    }
+
+    /// The next moment at an even pace, with a third of the window at once.
+    fn paced(&self, now: Instant, used: usize, room: Option<Room>) -> Instant {
+        let Some(last) = self.sends.back().filter(|_| used >= self.limit() / 3) else {
+            return now;
+        };
+        let free = count(self.limit() - used);
+        let narrow = room.filter(|room| room.units < free);
+        let (free, until, shortest) = match narrow {
+            Some(room) => (room.units, room.ends_at, Duration::ZERO),
+            None => (
+                free,
+                self.sends[self.sends.len() - used].at + self.span(),
+                self.span().mul_f64(HASTE / count(self.limit())),
+            ),
+        };
+        let left = until.saturating_duration_since(last.at);
+        last.at + left.div_f64(free + 1.0).max(shortest)
+    }
+
+    fn room(&self, now: Instant) -> Option<Room> {
+        let window = (self.common_limit(), self.limit.span);
+        let sent_since = |since| self.sends.iter().filter(|send| send.at >= since).count();
+        self.neighbours.room(now, window, sent_since)
+    }
+
+    /// How many of ours are in the window.
+    fn used(&self, now: Instant) -> usize {
+        let is_in = |send: &&Send| send.at + self.span() > now;
+        self.sends.iter().rev().take_while(is_in).count()
+    }
+
+    fn span(&self) -> Duration {
+        self.limit.span + JITTER
+    }
+
+    /// Ours: what is configured, or less if Rocket.Chat says so.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.requests.min(self.common_limit()) as usize
+    }
+
+    /// That of all who share our address.
+    fn common_limit(&self) -> u32 {
+        self.neighbours.limit().unwrap_or(self.limit.requests)
+    }
+
+    fn limit_beside_others(&self, now: Instant) -> usize {
+        let common = self.common_limit();
+        let others = self.neighbours.expected(now, self.limit.span, common);
+        let left = (f64::from(common) - others).floor();
+        (1..=self.limit())
+            .rev()
+            .find(|it| count(*it) <= left)
+            .unwrap_or(1)
+    }
+}

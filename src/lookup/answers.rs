@@ -1,0 +1,152 @@
+//! What is known: the last answer to each query, within a bound of memory.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use crate::{
+    credentials::Fingerprint,
+    error::Error,
+    exchange::{Exchange, Moment},
+    query::Key,
+    route::{Keepable, Parameters},
+    source::Answer,
+};
+
+/// What an entry takes beside the answer's bytes: the key, moka's own nodes, and so on.
+const ENTRY_BYTES: usize = 512;
+
+/// How long a refusal is remembered.
+const REFUSAL_FOR: Duration = Duration::from_secs(1);
+
+/// The answers and refusals of late. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Answers<P: Parameters> {
+    known: Cache<Key<P>, Known<P::Answer>>,
+    /// Who has answers here, and when Rocket.Chat last rejected their credentials.
+    holders: Cache<Fingerprint, Option<Instant>>,
+    stale_for: Duration,
+}
+
+/// The last thing that Rocket.Chat said to a query.
+#[derive(Clone, Debug)]
+pub struct Known<T> {
+    /// What it said: an answer, or one of the refusals that are remembered.
+    pub said: Result<T, Error>,
+    /// When it was asked.
+    pub read_at: Moment,
+}
+
+impl<P: Parameters> Answers<P> {
+    /// Room for `max_bytes`, of answers that are of use for `stale_for`.
+    #[must_use]
+    pub fn new(max_bytes: u64, stale_for: Duration) -> Self {
+        Self {
+            known: Cache::builder()
+                .max_capacity(max_bytes)
+                .weigher(weight)
+                // For the memory's sake; whether an entry is used is told by its age.
+                .time_to_live(stale_for + REFUSAL_FOR)
+                .build(),
+            holders: Cache::builder()
+                .max_capacity(max_bytes / ENTRY_BYTES as u64)
+                .time_to_live(stale_for + REFUSAL_FOR)
+                .build(),
+            stale_for,
+        }
+    }
+
+    /// What is known at the arrival of a call at `arrived`, unless it is too old to be given.
+    #[must_use]
+    pub fn get(&self, key: &Key<P>, arrived: Instant) -> Option<Known<P::Answer>> {
+        let known = self.known.get(key)?;
+        let limit = match known.said {
+            Ok(_) => self.stale_for,
+            Err(_) => REFUSAL_FOR,
+        };
+        (known.age(arrived) <= limit).then_some(known)
+    }
+
+    /// Takes note of what Rocket.Chat said.
+    pub fn keep(&self, key: &Key<P>, exchange: &Exchange<P::Answer>) {
+        let Some(read_at) = exchange.sent else { return };
+        let credential = key.fingerprint;
+        match &exchange.result {
+            Ok(answer) => {
+                if self.is_of_use(key, read_at.at) {
+                    let rejected = self.holders.get(&credential).flatten();
+                    self.holders.insert(credential, rejected);
+                    self.insert(key, Ok(answer.clone()), read_at);
+                }
+            }
+            Err(error) if error.is_refusal() => {
+                if error == &Error::CredentialsRejected {
+                    self.forget(credential);
+                }
+                if self.is_of_use(key, read_at.at) {
+                    if error.is_worth_remembering() {
+                        self.insert(key, Err(error.clone()), read_at);
+                    } else {
+                        self.known.invalidate(key);
+                    }
+                }
+            }
+            // It says nothing of the conference.
+            Err(_) => {}
+        }
+    }
+
+    fn insert(&self, key: &Key<P>, said: Result<P::Answer, Error>, read_at: Moment) {
+        self.known.insert(key.clone(), Known { said, read_at });
+    }
+
+    /// Whether a read that was sent at `read_at` tells more than what is known, and its credentials
+    /// weren't rejected since.
+    fn is_of_use(&self, key: &Key<P>, read_at: Instant) -> bool {
+        let rejected = self.holders.get(&key.fingerprint).flatten();
+        let newer = self.known.get(key).map(|known| known.read_at.at);
+        rejected.is_none_or(|rejected| rejected < read_at)
+            && newer.is_none_or(|newer| newer <= read_at)
+    }
+
+    /// Drops what was told to this credential. That is looked for only if there can be any, since
+    /// anybody can have made-up credentials rejected.
+    fn forget(&self, credential: Fingerprint) {
+        if !self.holders.contains_key(&credential) {
+            return;
+        }
+        self.holders.insert(credential, Some(Instant::now()));
+        for (key, _) in &self.known {
+            if key.fingerprint == credential {
+                self.known.invalidate(&*key);
+            }
+        }
+    }
+}
+
+impl<T> Known<T> {
+    /// Its age when a call arrived at `arrived`.
+    #[must_use]
+    pub fn age(&self, arrived: Instant) -> Duration {
+        arrived.saturating_duration_since(self.read_at.at)
+    }
+
+    /// It as it is given to a caller.
+    ///
+    /// # Errors
+    /// It was a refusal.
+    pub fn into_answer(self) -> Result<Answer<T>, Error> {
+        let read_at = self.read_at;
+        self.said.map(|value| Answer { value, read_at })
+    }
+}
+
+/// In bytes.
+fn weight<P: Parameters>(_: &Key<P>, known: &Known<P::Answer>) -> u32 {
+    let bytes = match &known.said {
+        Ok(answer) => answer.size(),
+        Err(_) => 0,
+    };
+    u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,54 @@
+//! Lets a request out when its turn comes: one unit of the allowance for each.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::allowance::{Allowance, Full};
+use crate::{
+    error::Error,
+    exchange::Exchange,
+    query::{Attempt, Query},
+    route::Parameters,
+    source::Upstream,
+};
+
+/// When to come again if even the queue is full.
+const WHILE_FULL: Duration = Duration::from_secs(3);
+
+/// Makes the requests of the source inside wait for their turn.
+#[derive(Debug)]
+pub struct Budget<S> {
+    inner: S,
+    allowance: Allowance,
+}
+
+impl<S> Budget<S> {
+    /// Spends `allowance` on requests of `inner`.
+    pub fn new(inner: S, allowance: Allowance) -> Self {
+        Self { inner, allowance }
+    }
+}
+
+impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
+    async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
+        let asked = Instant::now();
+        let credential = query.key.fingerprint;
+        let turn = self.allowance.turn(credential, &attempt.claim).await;
+        attempt.journal.waited(asked.elapsed());
+        let mut ticket = match turn {
+            Ok(ticket) => ticket,
+            Err(Full) => {
+                return Exchange::unsent(Error::BudgetExhausted {
+                    route: P::ROUTE,
+                    retry_after: WHILE_FULL,
+                });
+            }
+        };
+        ticket.begin();
+        attempt.claim.sent(Instant::now());
+        let exchange = self.inner.ask(query, attempt).await;
+        ticket.over(exchange.sent.is_some(), exchange.head.as_ref());
+        exchange
+    }
+}
