@@ -251,7 +251,8 @@ impl State {
         self.window.is_none() || self.marks.is_unlimited(credential, Instant::now())
     }
 
-    /// When the turn of the read at `place` may come.
+    /// When the turn of the read at `place` may come. What becomes of a stranger's reads is known after
+    /// the first of them, so until then the guess is that one's.
     fn guess(&mut self, place: Place, claim: &Claim, now: Instant) -> Turn {
         let Some(window) = &self.window else {
             return Turn {
@@ -261,7 +262,8 @@ impl State {
         };
         let marks = &self.marks;
         let is_accepted = |credential| marks.is_accepted(credential);
-        let turns = self.queue.ahead_of(place, now, is_accepted) + 1;
+        let decisive = self.queue.decisive(place, is_accepted);
+        let turns = self.queue.ahead_of(decisive, now, is_accepted) + 1;
         let wanted = self.queue.len();
         let at = window.turn_at(now, turns, wanted);
         let turned_away = self.turned_away;
@@ -299,7 +301,7 @@ impl State {
         let is_stranger = !marks.is_accepted(waiting.credential);
         self.strangers += usize::from(is_stranger);
         self.turned_away = self.turned_away.saturating_sub(1);
-        Ok((waiting, window.take(now), is_stranger))
+        Ok((waiting, window.take(now, !is_stranger), is_stranger))
     }
 
     /// Takes note of what came of a request, and says whose reads need no turn any more.
@@ -312,7 +314,7 @@ impl State {
                 Share::Window(unit) => window.give_back(*unit),
                 // It was counted, against what we thought.
                 Share::Lane(permit) if head.is_some_and(|head| head.rate_limit.is_some()) => {
-                    let unit = window.take(permit.since());
+                    let unit = window.take(permit.since(), true);
                     window.over(unit, head, now);
                 }
                 Share::Lane(_) => {}
@@ -321,6 +323,7 @@ impl State {
         let Some(head) = head else {
             return Vec::new();
         };
+        let was_stranger = !self.marks.is_accepted(credential);
         match (head.status, head.rate_limit) {
             (401, _) => {
                 if let (Some(window), Share::Window(unit)) = (&mut self.window, &ticket.share) {
@@ -343,6 +346,12 @@ impl State {
                 }
             }
             _ => {}
+        }
+        if was_stranger && self.marks.is_accepted(credential) {
+            for (place, claim) in self.queue.all_of(credential) {
+                let turn = self.guess(place, &claim, now);
+                claim.queued(turn);
+            }
         }
         Vec::new()
     }

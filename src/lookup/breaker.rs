@@ -1,11 +1,15 @@
 //! Remembers for a moment that Rocket.Chat is down, so that not everybody has to find out.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use crate::{
     claim::{Claim, Stage},
@@ -27,6 +31,13 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Between the reads that find out whether it is back.
 const PROBE_EVERY: Duration = Duration::from_millis(400);
 
+/// How long the first read that finds out during a silence may take, since somebody waits for it. The
+/// next ones have twice the time of those before: it may be slow and not dead.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Other reads are bounded elsewhere.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
+
 /// A read that others have overtaken by this much at the end of a silence won't be answered any more.
 const OVERTAKEN: Duration = Duration::from_secs(1);
 
@@ -45,6 +56,8 @@ struct State {
     last_failure: Unavailable,
     /// When there was the last answer of any kind.
     heard_at: Instant,
+    /// How long a read that finds out may take, during a silence.
+    silence: Option<Duration>,
     /// When the next read may find out.
     probe_at: Instant,
     /// The reads that are under way.
@@ -64,6 +77,8 @@ struct Read {
 struct Ongoing<'a, S> {
     breaker: &'a Breaker<S>,
     read: Read,
+    /// How long it may take.
+    patience: Duration,
 }
 
 impl<S> Breaker<S> {
@@ -77,6 +92,7 @@ impl<S> Breaker<S> {
                 failing_since: now,
                 last_failure: Unavailable::Silent,
                 heard_at: now,
+                silence: None,
                 probe_at: now,
                 reads: Vec::new(),
                 last_id: 0,
@@ -86,7 +102,7 @@ impl<S> Breaker<S> {
 
     fn begin(&self, claim: &Claim) -> Result<Ongoing<'_, S>, Error> {
         let mut state = self.lock();
-        state.admit(Instant::now())?;
+        let patience = state.admit(Instant::now())?;
         state.last_id += 1;
         let read = Read {
             id: state.last_id,
@@ -98,6 +114,7 @@ impl<S> Breaker<S> {
         Ok(Ongoing {
             breaker: self,
             read,
+            patience,
         })
     }
 
@@ -112,45 +129,77 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
             Ok(ongoing) => ongoing,
             Err(error) => return Exchange::unsent(error),
         };
-        tokio::select! {
-            biased;
-            exchange = self.inner.ask(query, attempt) => {
-                self.lock().note(&exchange, &ongoing.read, Instant::now());
-                exchange
-            }
-            () = ongoing.read.lost.notified() => {
-                Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY))
+        let mut asking = pin!(self.inner.ask(query, attempt));
+        let mut impatient = pin!(sleep(ongoing.patience));
+        loop {
+            tokio::select! {
+                biased;
+                exchange = &mut asking => {
+                    self.lock().note(&exchange, &ongoing.read, Instant::now());
+                    return exchange;
+                }
+                () = ongoing.read.lost.notified() => {
+                    return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
+                }
+                () = &mut impatient => {
+                    let patience = &mut self.lock().silence;
+                    *patience = patience.map(|it| it.max(ongoing.patience * 2));
+                    return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
+                }
+                // Who waits for the place of one that hangs can find out as well as a new one.
+                () = sleep(PROBE_EVERY) => {
+                    let mut state = self.lock();
+                    let now = Instant::now();
+                    if state.silence(now).is_some() && state.may_probe(now) {
+                        state.give_up_oldest();
+                    }
+                }
             }
         }
     }
 }
 
 impl State {
-    /// Lets a read through, unless it is known that there is no answer to be had just now.
-    fn admit(&mut self, now: Instant) -> Result<(), Error> {
+    /// Lets a read through, unless it is known that there is no answer to be had just now; and says
+    /// how long it may take.
+    fn admit(&mut self, now: Instant) -> Result<Duration, Error> {
         let is_failing = self.failures >= FAILURES && now >= self.failing_since + FAILING;
-        let is_silent = self.is_silent(now);
-        let cause = match (is_failing, is_silent) {
+        let silence = self.silence(now);
+        let cause = match (is_failing, silence) {
             (true, _) => self.last_failure,
-            (false, true) => Unavailable::Silent,
-            (false, false) => return Ok(()),
+            (false, Some(_)) => Unavailable::Silent,
+            (false, None) => return Ok(FOR_EVER),
         };
-        if now < self.probe_at {
-            return Err(unavailable(cause, self.probe_at - now));
+        if !self.may_probe(now) {
+            let wait = self.probe_at.saturating_duration_since(now);
+            return Err(unavailable(cause, wait));
         }
-        self.probe_at = now + PROBE_EVERY;
-        if is_silent {
-            // In the place of the one that has waited for longest, so that there never are more.
-            let oldest = self.reads.iter().filter_map(Read::sent_at).min();
-            self.give_up(|sent_at| Some(sent_at) == oldest);
-        }
-        Ok(())
+        Ok(silence.unwrap_or(FOR_EVER))
     }
 
-    fn is_silent(&self, now: Instant) -> bool {
-        let since = |sent_at: Instant| sent_at + SILENCE <= now;
+    fn may_probe(&mut self, now: Instant) -> bool {
+        let may = now >= self.probe_at;
+        if may {
+            self.probe_at = now + PROBE_EVERY;
+        }
+        may
+    }
+
+    /// One that finds out takes the place of the one that has waited for longest, so that there never
+    /// are more, and nobody waits for an answer that won't come.
+    fn give_up_oldest(&self) {
+        let oldest = self.reads.iter().filter_map(Read::sent_at).min();
+        self.give_up(|sent_at| Some(sent_at) == oldest);
+    }
+
+    /// Whether it is silent, and how long a read that finds out may take then.
+    fn silence(&mut self, now: Instant) -> Option<Duration> {
+        let since = |moment: Instant| moment + SILENCE <= now;
         let waiting = self.reads.iter().filter_map(Read::sent_at);
-        since(self.heard_at) && waiting.filter(|sent_at| since(*sent_at)).count() >= SILENT_READS
+        if since(self.heard_at) && waiting.filter(|it| since(*it)).count() >= SILENT_READS {
+            self.silence.get_or_insert(PATIENCE);
+        }
+        self.silence
     }
 
     /// Takes note of what came of a read.
@@ -161,7 +210,7 @@ impl State {
             _ => None,
         };
         if exchange.head.is_some() {
-            if self.is_silent(now)
+            if self.silence.take().is_some()
                 && let Some(sent_at) = read.sent_at()
             {
                 self.give_up(|other| other + OVERTAKEN < sent_at);

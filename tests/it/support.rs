@@ -1,6 +1,7 @@
 //! What the tests share: a running facade, its clients, and the command as a process.
 
 pub mod authority;
+pub mod fake;
 pub mod original;
 pub mod process;
 pub mod raw;

@@ -8,6 +8,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
+use super::window::JITTER;
+
 /// For how long the largest use by others is expected again. It comes in lumps.
 const MEMORY: Duration = Duration::from_secs(10);
 
@@ -69,6 +71,9 @@ struct Period {
     counted: u32,
     counted_at: Instant,
     others: u32,
+    /// Whether nothing was known before. What was counted by then may be that of the process before us,
+    /// or of any time; it isn't what is to be expected.
+    is_first: bool,
 }
 
 impl Neighbours {
@@ -98,14 +103,20 @@ impl Neighbours {
         let period = if let Some(known) = known {
             &mut self.periods[known]
         } else {
+            let is_first = self.periods.is_empty();
             self.periods.push_back(Period {
                 reset: news.reset,
-                // If it was the first one, the window began with it.
-                begun: if news.counted == 1 { news.sent } else { now },
+                // If it was the first one, the window began with it, while it travelled.
+                begun: if news.counted == 1 {
+                    now.min(news.sent + JITTER)
+                } else {
+                    now
+                },
                 first_sent: news.sent,
                 counted: 0,
                 counted_at: news.sent,
                 others: 0,
+                is_first,
             });
             self.periods.back_mut().expect("just added")
         };
@@ -125,8 +136,10 @@ impl Neighbours {
     /// How many of a window's requests are left to others, of `limit`. Never all of them: a
     /// nonsensical header mustn't stop us for longer than a window.
     pub(super) fn expected(&self, now: Instant, span: Duration, limit: u32) -> f64 {
-        let recent = self.periods.iter();
-        let recent = recent.filter(|period| now < period.begun + span + MEMORY);
+        let recent = self.periods.iter().filter(|period| {
+            let end = period.begun + span;
+            now < if period.is_first { end } else { end + MEMORY }
+        });
         let largest = recent.map(|period| period.others).max().unwrap_or(0);
         (f64::from(largest) + self.margin(now)).min(f64::from(limit.saturating_sub(1)))
     }

@@ -70,6 +70,34 @@ impl<G> Queue<G> {
         self.places.remove(&place);
     }
 
+    /// All reads of `credential`, and where they are.
+    pub(super) fn all_of(&self, credential: Fingerprint) -> Vec<(Place, Claim)> {
+        let places = self.places.iter();
+        let theirs = places.filter(|(_, waiting)| waiting.credential == credential);
+        let theirs = theirs.map(|(place, waiting)| (*place, waiting.claim.clone()));
+        theirs.collect()
+    }
+
+    /// The place whose turn decides on the read at `place`: for a stranger, the first one with the same
+    /// credential.
+    pub(super) fn decisive(
+        &self,
+        place: Place,
+        is_accepted: impl Fn(Fingerprint) -> bool,
+    ) -> Place {
+        let Some(mine) = self.places.get(&place) else {
+            return place;
+        };
+        if is_accepted(mine.credential) {
+            return place;
+        }
+        let is_mine = |(_, waiting): &(&Place, &Waiting<G>)| waiting.credential == mine.credential;
+        self.places
+            .iter()
+            .find(is_mine)
+            .map_or(place, |(it, _)| *it)
+    }
+
     /// Takes out all reads of `credential`.
     pub(super) fn take_all_of(&mut self, credential: Fingerprint) -> Vec<Waiting<G>> {
         let is_theirs = |_: &Place, waiting: &mut Waiting<G>| waiting.credential == credential;

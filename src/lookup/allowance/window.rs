@@ -14,7 +14,7 @@ use super::{
 use crate::exchange::{Head, RateLimit};
 
 /// How much longer our window is than Rocket.Chat's, since requests travel for different times.
-const JITTER: Duration = Duration::from_millis(100);
+pub(super) const JITTER: Duration = Duration::from_millis(100);
 
 /// After a silence of this length one request goes first, and its answer tells what others, or the
 /// process before us, have used.
@@ -22,6 +22,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long the others wait for that answer.
 const PROBE: Duration = Duration::from_secs(1);
+
+/// Between two requests when a third of the window has been sent, and there is enough for all who wait:
+/// whether more are about to come will show by then.
+const DRIP: Duration = Duration::from_millis(20);
 
 /// How much sooner than evenly paced requests follow each other. The window keeps the rate in any
 /// case; this makes up for timers that are late.
@@ -47,6 +51,8 @@ pub(super) struct Unit(u64);
 struct Send {
     unit: Unit,
     at: Instant,
+    /// Whether the next one keeps a distance. That of a stranger is likely to be given back.
+    is_paced: bool,
     is_answered: bool,
     /// `X-RateLimit-Reset` of its answer.
     reset: Option<u64>,
@@ -64,7 +70,7 @@ impl Window {
         }
     }
 
-    /// The earliest moment for the next request, while `wanted` of them are wanted.
+    /// The earliest moment for the next request, while `wanted` of them wait.
     pub(super) fn ready_at(&self, now: Instant, wanted: usize) -> Instant {
         if let Some(until) = self.closed_until.filter(|until| *until > now) {
             return until;
@@ -80,17 +86,18 @@ impl Window {
         if let Some(room) = room.filter(|room| room.units < 1.0) {
             return room.opens_at;
         }
-        let free = count(self.limit() - used);
-        if free.min(room.map_or(free, |room| room.units)) >= count(wanted) {
-            return now;
-        }
-        self.paced(now, used, room)
+        self.paced(now, wanted, room)
     }
 
-    /// The moment for the last one of `n` more requests, while `wanted` of them are wanted: a guess.
+    /// The moment for the last one of `n` more requests, while `wanted` of them wait: a guess.
     pub(super) fn turn_at(&self, now: Instant, n: usize, wanted: usize) -> Instant {
         let used = self.used(now);
-        let first = self.ready_at(now, wanted);
+        // The first answer after a silence is likely to come soon.
+        let first = if self.probe_ends_at(now).is_some_and(|end| end > now) {
+            now
+        } else {
+            self.ready_at(now, wanted)
+        };
         let limit = self.limit_beside_others(now);
         let free = limit.saturating_sub(used);
         let after = |turns: usize| first + self.span().mul_f64(count(turns) / count(limit));
@@ -105,8 +112,8 @@ impl Window {
         }
     }
 
-    /// Counts a request that is sent.
-    pub(super) fn take(&mut self, now: Instant) -> Unit {
+    /// Counts a request that is sent. Others are paced after it if it `is_paced`.
+    pub(super) fn take(&mut self, now: Instant, is_paced: bool) -> Unit {
         let forgotten = self.span() * 2;
         while let Some(oldest) = self.sends.front()
             && oldest.at + forgotten < now
@@ -118,6 +125,7 @@ impl Window {
         self.sends.push_back(Send {
             unit,
             at: now,
+            is_paced,
             is_answered: false,
             reset: None,
         });
@@ -196,23 +204,33 @@ impl Window {
         is_silent.then(|| last.at + PROBE)
     }
 
-    /// The next moment at an even pace, with a third of the window at once.
-    fn paced(&self, now: Instant, used: usize, room: Option<Room>) -> Instant {
-        let Some(last) = self.sends.back().filter(|_| used >= self.limit() / 3) else {
+    /// The moment after the last one. Whatever is sent at once leaves a silence later, in which all
+    /// that is known grows old: so what there is is spread, if more is wanted than that.
+    fn paced(&self, now: Instant, wanted: usize, room: Option<Room>) -> Instant {
+        let used = self.used(now);
+        let burst = (self.limit() / 3).max(1);
+        let last = self.sends.iter().rev().find(|send| send.is_paced);
+        let Some(last) = last.filter(|_| used >= burst) else {
             return now;
         };
         let free = count(self.limit() - used);
-        let narrow = room.filter(|room| room.units < free);
-        let (free, until, shortest) = match narrow {
-            Some(room) => (room.units, room.ends_at, Duration::ZERO),
-            None => (
-                free,
-                self.sends[self.sends.len() - used].at + self.span(),
-                self.span().mul_f64(HASTE / count(self.limit())),
-            ),
+        let room = room.filter(|room| room.units < free);
+        let (units, until) = match room {
+            Some(room) => (room.units, room.ends_at),
+            None => (free, self.sends[self.sends.len() - used].at + self.span()),
         };
+        if count(wanted) <= units {
+            return last.at + DRIP;
+        }
         let left = until.saturating_duration_since(last.at);
-        last.at + left.div_f64(free + 1.0).max(shortest)
+        let spread = left.div_f64(units + 1.0);
+        let even = self.span().mul_f64(HASTE / count(self.limit()));
+        last.at
+            + if room.is_some() {
+                spread
+            } else {
+                spread.max(even)
+            }
     }
 
     fn room(&self, now: Instant) -> Option<Room> {
