@@ -264,19 +264,20 @@ impl CommonFlags {
         let fresh_for = problems.check("--fresh-for", &self.fresh_for, time_or_zero);
         let stale_for = problems.check("--stale-for", &self.stale_for, time_or_zero);
         let refresh_wait = problems.check("--refresh-wait", &self.refresh_wait, time_or_zero);
-        let freshness = Freshness {
+        if let (Some(fresh), Some(stale)) = (fresh_for, stale_for)
+            && stale < fresh
+        {
+            problems.note(format!(
+                "--stale-for {:?} is less than --fresh-for {:?}: no answer can be fresh for longer \
+                 than it is given at all",
+                self.stale_for, self.fresh_for
+            ));
+        }
+        Some(Freshness {
             fresh_for: fresh_for?,
             stale_for: stale_for?,
             refresh_wait: refresh_wait?,
-        };
-        if freshness.stale_for < freshness.fresh_for {
-            problems.note(format!(
-                "--stale-for {:?} is less than --fresh-for {:?}: an answer can't be fresh for longer than it is given at all",
-                self.stale_for, self.fresh_for
-            ));
-            return None;
-        }
-        Some(freshness)
+        })
     }
 }
 

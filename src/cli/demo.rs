@@ -145,7 +145,14 @@ fn invitation(address: &str) -> String {
              -H 'x-auth-token: {}' \\\n    \
              -d '{{\"call_id\":\"{}\"}}' \\\n    \
              {address} {SERVICE_NAME}/GetInfo\n\n\
+         500 calls a second, of which Rocket.Chat allows 5:\n\n  \
+           ghz --insecure --rps 500 --duration 10s --call {SERVICE_NAME}/GetInfo \\\n    \
+             --metadata '{{\"x-user-id\":\"{}\",\"x-auth-token\":\"{}\"}}' \\\n    \
+             --data '{{\"call_id\":\"{}\"}}' {address}\n\n\
          Conferences:\n{}\nUsers:\n{}",
+        user.id,
+        user.token,
+        call.id,
         user.id,
         user.token,
         call.id,

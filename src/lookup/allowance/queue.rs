@@ -183,3 +183,6 @@ fn taker(credential: Fingerprint, is_accepted: impl Fn(Fingerprint) -> bool) -> 
         Taker::Strangers
     }
 }
+
+#[cfg(test)]
+mod tests;

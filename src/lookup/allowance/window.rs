@@ -269,3 +269,6 @@ impl Window {
             .unwrap_or(1)
     }
 }
+
+#[cfg(test)]
+mod tests;

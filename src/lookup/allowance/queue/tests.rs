@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::*;
+use crate::{
+    claim::{Refresh, Watching},
+    credentials::{AuthToken, Credentials, FingerprintKey, UserId},
+};
+
+/// A queue of named reads.
+struct Reads {
+    queue: Queue<()>,
+    key: FingerprintKey,
+    start: Instant,
+    /// Reads are wanted as long as these are there.
+    wanted: Vec<(Watching, oneshot::Receiver<()>)>,
+    names: Vec<(Claim, String)>,
+}
+
+impl Reads {
+    fn new() -> Self {
+        Self {
+            queue: Queue::new(),
+            key: FingerprintKey::random(),
+            start: Instant::now(),
+            wanted: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    fn credential(&self, user: &str) -> Fingerprint {
+        let value = || HeaderValue::from_str(user).unwrap();
+        self.key.fingerprint(&Credentials {
+            user_id: UserId::new(value()).unwrap(),
+            auth_token: AuthToken::new(value()).unwrap(),
+        })
+    }
+
+    fn add(&mut self, user: &str, name: &str, want: impl Fn(&Claim) -> Watching) -> Place {
+        let (grant, granted) = oneshot::channel();
+        let claim = Claim::new();
+        self.wanted.push((want(&claim), granted));
+        self.names.push((claim.clone(), format!("{user}-{name}")));
+        let waiting = Waiting {
+            credential: self.credential(user),
+            claim,
+            grant,
+        };
+        self.queue.add(waiting).expect("room")
+    }
+
+    /// A read that a caller waits for.
+    fn caller(&mut self, user: &str, name: &str) -> Place {
+        let deadline = self.start + Duration::from_secs(2);
+        self.add(user, name, |claim| claim.wait(deadline).unwrap())
+    }
+
+    /// A read in place of an answer of this age, in seconds.
+    fn refresh(&mut self, user: &str, name: &str, age: u64, is_final: bool) -> Place {
+        let refresh = Refresh {
+            read_at: self.start - Duration::from_secs(age),
+            is_final,
+            until: self.start + Duration::from_secs(30),
+        };
+        self.add(user, name, |claim| claim.refresh(refresh).unwrap())
+    }
+
+    /// Hands out all turns; users with an `x` are strangers.
+    fn order(&mut self, may_strangers: bool) -> Vec<String> {
+        let strangers: Vec<_> = (0..9).map(|n| self.credential(&format!("x{n}"))).collect();
+        let is_accepted = |credential| !strangers.contains(&credential);
+        let mut order = Vec::new();
+        while let Some(next) = self.queue.next(self.start, is_accepted, may_strangers) {
+            let named = self.names.iter().find(|(claim, _)| claim.is(&next.claim));
+            order.push(named.unwrap().1.clone());
+        }
+        order
+    }
+}
+
+#[test]
+fn callers_come_before_refreshes_and_the_stalest_first() {
+    let mut reads = Reads::new();
+    reads.refresh("mia", "ended", 20, true);
+    reads.refresh("mia", "young", 2, false);
+    reads.refresh("mia", "old", 9, false);
+    reads.caller("mia", "first");
+    reads.caller("mia", "second");
+    assert_eq!(
+        reads.order(true),
+        [
+            "mia-first",
+            "mia-second",
+            "mia-old",
+            "mia-young",
+            "mia-ended"
+        ]
+    );
+}
+
+#[test]
+fn credentials_take_turns() {
+    let mut reads = Reads::new();
+    for number in 0..3 {
+        reads.caller("mia", &number.to_string());
+    }
+    reads.refresh("jane", "0", 3, false);
+    reads.caller("bob", "0");
+    reads.caller("bob", "1");
+    assert_eq!(
+        reads.order(true),
+        ["mia-0", "bob-0", "jane-0", "mia-1", "bob-1", "mia-2"]
+    );
+}
+
+#[test]
+fn strangers_share_one_turn() {
+    let mut reads = Reads::new();
+    for number in 0..4 {
+        reads.caller(&format!("x{number}"), "0");
+    }
+    for number in 0..2 {
+        reads.caller("mia", &number.to_string());
+    }
+    assert_eq!(
+        reads.order(true),
+        ["x0-0", "mia-0", "x1-0", "mia-1", "x2-0", "x3-0"]
+    );
+}
+
+#[test]
+fn strangers_wait_when_they_must() {
+    let mut reads = Reads::new();
+    reads.caller("x0", "0");
+    reads.caller("mia", "0");
+    assert_eq!(reads.order(false), ["mia-0"]);
+    assert_eq!(reads.order(true), ["x0-0"]);
+}
+
+#[test]
+fn what_nobody_wants_has_no_turn() {
+    let mut reads = Reads::new();
+    reads.caller("mia", "left");
+    reads.caller("mia", "stays");
+    drop(reads.wanted.remove(0));
+    assert_eq!(reads.order(true), ["mia-stays"]);
+}
+
+/// The place in the order is what was told before.
+#[test]
+fn turns_ahead_are_counted() {
+    let mut reads = Reads::new();
+    let mut places = Vec::new();
+    for number in 0..5 {
+        let name = number.to_string();
+        places.push((reads.caller("mia", &name), format!("mia-{name}")));
+        places.push((
+            reads.refresh("mia", &format!("r{name}"), number, false),
+            format!("mia-r{name}"),
+        ));
+    }
+    for number in 0..2 {
+        let name = number.to_string();
+        places.push((reads.caller("bob", &name), format!("bob-{name}")));
+        places.push((reads.caller(&format!("x{name}"), "0"), format!("x{name}-0")));
+    }
+    let strangers: Vec<_> = (0..9).map(|n| reads.credential(&format!("x{n}"))).collect();
+    let is_accepted = |credential| !strangers.contains(&credential);
+    let ahead =
+        |(place, _): &(Place, String)| reads.queue.ahead_of(*place, reads.start, is_accepted);
+    let told: Vec<_> = places.iter().map(ahead).collect();
+    let order = reads.order(true);
+    for ((_, name), told) in places.iter().zip(told) {
+        let truth = order.iter().position(|it| it == name).unwrap();
+        // Which of several that were never served is first is decided by who came first.
+        assert!(told.abs_diff(truth) <= 2, "{name}: {told}, {truth}");
+    }
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let mut reads = Reads::new();
+    let claim = Claim::new();
+    for number in 0..=MAX_LENGTH {
+        let waiting = Waiting {
+            credential: reads.credential("mia"),
+            claim: claim.clone(),
+            grant: oneshot::channel().0,
+        };
+        assert_eq!(reads.queue.add(waiting).is_some(), number < MAX_LENGTH);
+    }
+}
