@@ -4,7 +4,7 @@
 //! From a caller inwards: [`Cache`] gives what is known, [`Coalesce`] makes one read of many,
 //! [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing to be had, [`Retry`]
 //! asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends what takes too
-//! long, [`Observed`] notes attempts.
+//! long, [`Observed`] notes attempts. [`Direct`] stands for the first three where nothing is shared.
 
 mod allowance;
 mod answers;

@@ -183,6 +183,7 @@ impl Allowance {
             credential,
             claim: claim.clone(),
             grant,
+            is_hopeless: false,
         };
         let place = state.queue.add(waiting).ok_or(Full)?;
         let turn = state.guess(place, claim, Instant::now());
@@ -268,7 +269,9 @@ impl State {
         let at = window.turn_at(now, turns, wanted);
         let turned_away = self.turned_away;
         let come_again_at = window.turn_at(now, turns + turned_away, wanted + turned_away);
-        if claim.deadline().is_some_and(|deadline| at > deadline) {
+        let is_hopeless = claim.deadline().is_some_and(|deadline| at > deadline);
+        self.queue.set_hopeless(place, is_hopeless);
+        if is_hopeless {
             self.turned_away = (turned_away + 1).min(MAX_TURNED_AWAY);
         }
         Turn {

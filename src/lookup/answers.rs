@@ -150,3 +150,101 @@ fn weight<P: Parameters>(_: &Key<P>, known: &Known<P::Answer>) -> u32 {
     };
     u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::{
+        call_id::CallId,
+        credentials::{AuthToken, Credentials, FingerprintKey, UserId},
+        proto::{Conference, v1::VideoConference},
+        route::Info,
+    };
+
+    const STALE_FOR: Duration = Duration::from_secs(30);
+
+    fn key(fingerprint: Fingerprint, call_id: &str) -> Key<Info> {
+        let call_id = CallId::new(call_id.to_owned(), 256).unwrap();
+        Key {
+            parameters: Info { call_id },
+            fingerprint,
+        }
+    }
+
+    fn fingerprint() -> Fingerprint {
+        let value = || HeaderValue::from_static("mia");
+        FingerprintKey::random().fingerprint(&Credentials {
+            user_id: UserId::new(value()).unwrap(),
+            auth_token: AuthToken::new(value()).unwrap(),
+        })
+    }
+
+    fn exchange(at: Instant, result: Result<(), Error>) -> Exchange<Conference> {
+        let conference = VideoConference {
+            id: "x".repeat(500),
+            ..VideoConference::default()
+        };
+        Exchange {
+            sent: Some(Moment {
+                at,
+                wall: SystemTime::now(),
+            }),
+            head: None,
+            result: result.map(|()| Conference::encode(&conference)),
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let answers = Answers::new(1 << 20, STALE_FOR);
+        let (fingerprint, now) = (fingerprint(), Instant::now());
+        for number in 0..20_000 {
+            let key = key(fingerprint, &number.to_string());
+            answers.keep(&key, &exchange(now, Ok(())));
+        }
+        answers.known.run_pending_tasks();
+        assert!(answers.known.weighted_size() <= 1 << 20);
+        assert!(answers.known.entry_count() > 900);
+    }
+
+    /// An answer that arrives after a 401, but was sent before it, isn't kept.
+    #[test]
+    fn what_was_read_before_a_rejection_is_not_kept_after_it() {
+        let answers = Answers::new(1 << 20, STALE_FOR);
+        let (fingerprint, before) = (fingerprint(), Instant::now());
+        let (known, late) = (key(fingerprint, "known"), key(fingerprint, "late"));
+        answers.keep(&known, &exchange(before, Ok(())));
+        let rejected = exchange(Instant::now(), Err(Error::CredentialsRejected));
+        answers.keep(&key(fingerprint, "other"), &rejected);
+        assert!(answers.get(&known, before).is_none());
+        answers.keep(&late, &exchange(before, Ok(())));
+        assert!(answers.get(&late, before).is_none());
+        let after = Instant::now();
+        answers.keep(&late, &exchange(after, Ok(())));
+        assert!(answers.get(&late, after).is_some());
+    }
+
+    /// Reads can overtake each other.
+    #[test]
+    fn an_older_read_replaces_nothing() {
+        let answers = Answers::new(1 << 20, STALE_FOR);
+        let key = key(fingerprint(), "x");
+        let older = Instant::now();
+        let newer = older + Duration::from_secs(1);
+        for (first, second) in [
+            (Ok(()), Ok(())),
+            (Ok(()), Err(Error::CallNotFound)),
+            (Err(Error::CallNotFound), Ok(())),
+        ] {
+            answers.keep(&key, &exchange(newer, first));
+            answers.keep(&key, &exchange(older, second));
+            let known = answers.get(&key, newer).unwrap();
+            assert_eq!(known.read_at.at, newer);
+            answers.known.invalidate(&key);
+        }
+    }
+}

@@ -35,6 +35,9 @@ const PROBE_EVERY: Duration = Duration::from_millis(400);
 /// next ones have twice the time of those before: it may be slow and not dead.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long trouble is remembered while nobody asks.
+const MEMORY: Duration = Duration::from_secs(2);
+
 /// Other reads are bounded elsewhere.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
 
@@ -58,6 +61,8 @@ struct State {
     heard_at: Instant,
     /// How long a read that finds out may take, during a silence.
     silence: Option<Duration>,
+    /// When something last went wrong.
+    troubled_at: Instant,
     /// When the next read may find out.
     probe_at: Instant,
     /// The reads that are under way.
@@ -93,6 +98,7 @@ impl<S> Breaker<S> {
                 last_failure: Unavailable::Silent,
                 heard_at: now,
                 silence: None,
+                troubled_at: now,
                 probe_at: now,
                 reads: Vec::new(),
                 last_id: 0,
@@ -142,18 +148,16 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
                     return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
                 }
                 () = &mut impatient => {
-                    let patience = &mut self.lock().silence;
-                    *patience = patience.map(|it| it.max(ongoing.patience * 2));
-                    return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
-                }
-                // Who waits for the place of one that hangs can find out as well as a new one.
-                () = sleep(PROBE_EVERY) => {
-                    let mut state = self.lock();
                     let now = Instant::now();
-                    if state.silence(now).is_some() && state.may_probe(now) {
-                        state.give_up_oldest();
+                    let until = ongoing.read.sent_at().unwrap_or(now) + ongoing.patience;
+                    if until <= now {
+                        self.lock().is_still_silent(ongoing.patience, now);
+                        return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
                     }
+                    // It had to wait for its turn.
+                    impatient.as_mut().reset(until);
                 }
+                () = sleep(PROBE_EVERY) => self.lock().make_room(Instant::now()),
             }
         }
     }
@@ -163,6 +167,10 @@ impl State {
     /// Lets a read through, unless it is known that there is no answer to be had just now; and says
     /// how long it may take.
     fn admit(&mut self, now: Instant) -> Result<Duration, Error> {
+        if self.reads.is_empty() && now > self.troubled_at + MEMORY {
+            self.failures = 0;
+            self.silence = None;
+        }
         let is_failing = self.failures >= FAILURES && now >= self.failing_since + FAILING;
         let silence = self.silence(now);
         let cause = match (is_failing, silence) {
@@ -185,11 +193,20 @@ impl State {
         may
     }
 
-    /// One that finds out takes the place of the one that has waited for longest, so that there never
-    /// are more, and nobody waits for an answer that won't come.
-    fn give_up_oldest(&self) {
-        let oldest = self.reads.iter().filter_map(Read::sent_at).min();
-        self.give_up(|sent_at| Some(sent_at) == oldest);
+    /// During a silence, gives up the read that has waited for longest: one that waits for its place can
+    /// find out as well as a new one.
+    fn make_room(&mut self, now: Instant) {
+        if self.silence(now).is_some() && self.may_probe(now) {
+            self.troubled_at = now;
+            let oldest = self.reads.iter().filter_map(Read::sent_at).min();
+            self.give_up(|sent_at| Some(sent_at) == oldest);
+        }
+    }
+
+    /// A read that was to find out got no answer within `patience`.
+    fn is_still_silent(&mut self, patience: Duration, now: Instant) {
+        self.troubled_at = now;
+        self.silence = self.silence.map(|it| it.max(patience * 2));
     }
 
     /// Whether it is silent, and how long a read that finds out may take then.
@@ -222,6 +239,7 @@ impl State {
                 if self.failures == 0 {
                     self.failing_since = now;
                 }
+                self.troubled_at = now;
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = failure;
             }

@@ -309,3 +309,83 @@ async fn a_window_that_was_used_up_before_costs_one_refusal() {
     assert_eq!(fake.refusals(), 1);
     assert!(load.refused_after(Duration::from_secs(8)).is_empty());
 }
+
+/// A proxy that strips headers makes everybody look unlimited. One refusal shows that they aren't.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_not_told_is_kept_all_the_same() {
+    let fake = Fake::limited();
+    fake.behave(|_| found().untold());
+    let lookups = Arc::new(Lookups::before(&fake, &[]));
+    let callers = Callers {
+        user: "mia",
+        calls: 40,
+        clients: 50,
+        rate: 500,
+    };
+    let load = load(&lookups, callers, Duration::from_secs(50)).await;
+    // Those that were under way together with the first.
+    assert!(fake.refusals() <= 32, "{}", fake.refusals());
+    let reads = fake.reads();
+    let last = reads.iter().rfind(|read| read.was_refused).expect("one");
+    assert!(last.at < Duration::from_secs(1), "{last:?}");
+    let filled = Duration::from_secs(15);
+    assert!(load.refused_after(filled).is_empty());
+}
+
+/// Roles change.
+#[tokio::test(start_paused = true)]
+async fn who_is_limited_from_now_on_is_noticed() {
+    let fake = Fake::limited();
+    let change = Duration::from_secs(5);
+    fake.behave(move |read| {
+        if read.at < change {
+            found().unlimited()
+        } else {
+            found()
+        }
+    });
+    let lookups = Arc::new(Lookups::before(&fake, &[]));
+    let callers = Callers {
+        user: "bot",
+        calls: 40,
+        clients: 50,
+        rate: 500,
+    };
+    load(&lookups, callers, Duration::from_secs(30)).await;
+    assert!(fake.refusals() <= 32, "{}", fake.refusals());
+    let reads = fake.reads();
+    let late = reads.iter().filter(|read| read.was_refused);
+    assert!(late.map(|read| read.at).max() < Some(change + Duration::from_secs(1)));
+}
+
+/// `--upstream-limit` is what is kept to, whatever Rocket.Chat would allow.
+#[tokio::test(start_paused = true)]
+async fn a_share_of_the_limit_is_kept_to() {
+    let fake = Fake::limited();
+    let lookups = Arc::new(Lookups::before(&fake, &["--upstream-limit", "5/3s"]));
+    let callers = Callers {
+        user: "mia",
+        calls: 40,
+        clients: 50,
+        rate: 500,
+    };
+    load(&lookups, callers, Duration::from_secs(31)).await;
+    let reads = fake.reads().len();
+    assert!((48..=56).contains(&reads), "{reads}");
+}
+
+/// Callers who are refused together are told to come again one by one.
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_comes_again_one_by_one() {
+    let fake = Fake::limited();
+    let lookups = Arc::new(Lookups::before(&fake, &[]));
+    lookups.ask("mia", "known").await.answer.expect("an answer");
+    let calls: Vec<_> = (0..60).map(|number| number.to_string()).collect();
+    let heard =
+        futures_util::future::join_all(calls.iter().map(|call_id| lookups.ask("mia", call_id)));
+    let mut told: Vec<_> = heard.await.iter().filter_map(Heard::retry_after).collect();
+    told.sort();
+    assert!(told.len() > 30, "{told:?}");
+    let together = told.windows(3).filter(|three| three[2] == three[0]).count();
+    assert_eq!(together, 0, "{told:?}");
+}

@@ -32,6 +32,8 @@ pub(super) struct Waiting<G> {
     pub credential: Fingerprint,
     pub claim: Claim,
     pub grant: oneshot::Sender<G>,
+    /// Whether its callers hear that it is too late for them, and leave.
+    pub is_hopeless: bool,
 }
 
 /// Those who take turns.
@@ -64,6 +66,12 @@ impl<G> Queue<G> {
         let place = Place(self.last_place);
         self.places.insert(place, waiting);
         Some(place)
+    }
+
+    pub(super) fn set_hopeless(&mut self, place: Place, is_hopeless: bool) {
+        if let Some(waiting) = self.places.get_mut(&place) {
+            waiting.is_hopeless = is_hopeless;
+        }
     }
 
     pub(super) fn remove(&mut self, place: Place) {
@@ -146,7 +154,7 @@ impl<G> Queue<G> {
         for (place, waiting) in &self.places {
             let rank = waiting.claim.rank(now);
             let taker = taker(waiting.credential, &is_accepted);
-            if rank.is_none() {
+            if rank.is_none() || waiting.is_hopeless {
                 continue;
             }
             if taker != my_taker {

@@ -47,8 +47,10 @@ pub struct Said {
     pub after: Duration,
     pub status: u16,
     pub result: Result<Conference, Error>,
-    /// Whether the limiter counts the request and tells of it.
+    /// Whether the limiter counts the request.
     pub is_limited: bool,
+    /// Whether its headers arrive.
+    pub is_told: bool,
 }
 
 /// A request that arrived.
@@ -111,6 +113,7 @@ pub fn found() -> Said {
         status: 200,
         result: Ok(Conference::encode(&VideoConference::default())),
         is_limited: true,
+        is_told: true,
     }
 }
 
@@ -134,6 +137,14 @@ pub fn down() -> Error {
 impl Said {
     pub fn after(self, after: Duration) -> Self {
         Self { after, ..self }
+    }
+
+    /// A proxy takes the headers away.
+    pub fn untold(self) -> Self {
+        Self {
+            is_told: false,
+            ..self
+        }
     }
 
     pub fn unlimited(self) -> Self {
@@ -213,7 +224,7 @@ impl Fake {
         let is_counted = said.is_limited && said.status != 0;
         if let Some(limiter) = limiter.as_mut().filter(|_| is_counted) {
             let (is_in, told) = limiter.count();
-            rate_limit = Some(told);
+            rate_limit = said.is_told.then_some(told);
             if !is_in {
                 read.was_refused = true;
                 said = failed(

@@ -46,6 +46,7 @@ impl Reads {
             credential: self.credential(user),
             claim,
             grant,
+            is_hopeless: false,
         };
         self.queue.add(waiting).expect("room")
     }
@@ -187,6 +188,7 @@ fn the_queue_is_bounded() {
             credential: reads.credential("mia"),
             claim: claim.clone(),
             grant: oneshot::channel().0,
+            is_hopeless: false,
         };
         assert_eq!(reads.queue.add(waiting).is_some(), number < MAX_LENGTH);
     }
