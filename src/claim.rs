@@ -1,7 +1,7 @@
 //! What a read is wanted for, and how far it has got: what joins those who wait for it to whatever
 //! makes it wait.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -66,6 +66,9 @@ pub struct Refresh {
     pub until: Instant,
 }
 
+/// How long it takes from a turn to the request, on a machine that is busy.
+const GRANTING: Duration = Duration::from_millis(30);
+
 #[derive(Debug)]
 struct State {
     stage: Stage,
@@ -75,6 +78,15 @@ struct State {
     /// The latest deadline of all callers.
     deadline: Option<Instant>,
     refresh: Option<Refresh>,
+}
+
+impl Turn {
+    /// Whether it comes at once. If it was to have come and didn't, nobody knows when it will.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        let now = Instant::now();
+        self.at <= now && now <= self.at + GRANTING
+    }
 }
 
 impl Claim {

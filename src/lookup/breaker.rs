@@ -65,6 +65,8 @@ struct State {
     troubled_at: Instant,
     /// When the next read may find out.
     probe_at: Instant,
+    /// When the next one that hangs may be given up for that.
+    room_at: Instant,
     /// The reads that are under way.
     reads: Vec<Read>,
     last_id: u64,
@@ -100,6 +102,7 @@ impl<S> Breaker<S> {
                 silence: None,
                 troubled_at: now,
                 probe_at: now,
+                room_at: now,
                 reads: Vec::new(),
                 last_id: 0,
             }),
@@ -196,7 +199,8 @@ impl State {
     /// During a silence, gives up the read that has waited for longest: one that waits for its place can
     /// find out as well as a new one.
     fn make_room(&mut self, now: Instant) {
-        if self.silence(now).is_some() && self.may_probe(now) {
+        if self.silence(now).is_some() && now >= self.room_at {
+            self.room_at = now + PROBE_EVERY;
             self.troubled_at = now;
             let oldest = self.reads.iter().filter_map(Read::sent_at).min();
             self.give_up(|sent_at| Some(sent_at) == oldest);

@@ -248,7 +248,7 @@ impl<P: Parameters> Seat<P> {
         let waits = until.saturating_duration_since(Instant::now());
         loop {
             let until = match self.watching.stage() {
-                Stage::Queued(turn) if turn.at > Instant::now() => return None,
+                Stage::Queued(turn) if !turn.is_due() => return None,
                 // Others have waited for it already.
                 Stage::Sent(at) => until.min(at + waits),
                 _ => until,
