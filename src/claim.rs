@@ -106,11 +106,18 @@ impl Claim {
     #[must_use]
     pub fn wait(&self, deadline: Instant) -> Option<Watching> {
         let is_in_time = self.change_unless_dropped(|state| {
-            if state.waiting == 0 {
+            let is_first = state.waiting == 0;
+            if is_first {
                 state.since = Instant::now();
             }
             state.waiting += 1;
             state.deadline = state.deadline.max(Some(deadline));
+            // It is more urgent now, so what was guessed before doesn't hold.
+            let is_guessed = matches!(state.stage, Stage::Queued(_));
+            if is_first && is_guessed {
+                state.stage = Stage::Begun;
+            }
+            is_first && is_guessed
         });
         is_in_time.then(|| self.watch(true))
     }
@@ -119,7 +126,10 @@ impl Claim {
     /// dropped.
     #[must_use]
     pub fn refresh(&self, refresh: Refresh) -> Option<Watching> {
-        let is_in_time = self.change_unless_dropped(|state| state.refresh = Some(refresh));
+        let is_in_time = self.change_unless_dropped(|state| {
+            state.refresh = Some(refresh);
+            false
+        });
         is_in_time.then(|| self.watch(false))
     }
 
@@ -165,6 +175,13 @@ impl Claim {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Waits until the read needs another guess of its turn, since it has become more urgent.
+    pub async fn needs_guess(&self) {
+        let mut states = self.0.subscribe();
+        // Fails only if there is no claim any more, and `self` is one.
+        let _ = states.wait_for(|state| state.stage == Stage::Begun).await;
     }
 
     /// Waits until nobody wants the read any more, unless it has been sent, and drops it then.
@@ -218,17 +235,14 @@ impl Claim {
         self.0.send_modify(|state| state.stage = stage);
     }
 
-    /// Makes a change that nobody needs to hear of.
-    fn change_unless_dropped(&self, change: impl FnOnce(&mut State)) -> bool {
-        let mut is_changed = false;
+    /// Makes a change, which says whether anybody needs to hear of it.
+    fn change_unless_dropped(&self, change: impl FnOnce(&mut State) -> bool) -> bool {
+        let mut is_in_time = false;
         self.0.send_if_modified(|state| {
-            if state.stage != Stage::Dropped {
-                change(state);
-                is_changed = true;
-            }
-            false
+            is_in_time = state.stage != Stage::Dropped;
+            is_in_time && change(state)
         });
-        is_changed
+        is_in_time
     }
 }
 

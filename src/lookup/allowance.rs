@@ -158,8 +158,15 @@ impl Allowance {
     /// There are too many who wait already.
     pub async fn turn(&self, credential: Fingerprint, claim: &Claim) -> Result<Ticket, Full> {
         while !self.lock().is_unlimited(credential) {
-            let queued = self.queue(credential, claim)?;
-            match queued.granted().await {
+            let mut queued = self.queue(credential, claim)?;
+            let grant = loop {
+                tokio::select! {
+                    biased;
+                    grant = &mut queued.granted => break grant,
+                    () = claim.needs_guess() => self.lock().tell(queued.place, claim),
+                }
+            };
+            match grant.ok() {
                 Some(Grant::Ticket(ticket)) => return Ok(ticket),
                 Some(Grant::Unlimited) => {}
                 None => return Err(Full),
@@ -186,8 +193,7 @@ impl Allowance {
             is_hopeless: false,
         };
         let place = state.queue.add(waiting).ok_or(Full)?;
-        let turn = state.guess(place, claim, Instant::now());
-        claim.queued(turn);
+        state.tell(place, claim);
         if state.is_driven {
             self.0.changed.notify_one();
         } else {
@@ -250,6 +256,11 @@ impl Allowance {
 impl State {
     fn is_unlimited(&self, credential: Fingerprint) -> bool {
         self.window.is_none() || self.marks.is_unlimited(credential, Instant::now())
+    }
+
+    /// Tells those who wait for the read at `place` when its turn may come.
+    fn tell(&mut self, place: Place, claim: &Claim) {
+        claim.queued(self.guess(place, claim, Instant::now()));
     }
 
     /// When the turn of the read at `place` may come. What becomes of a stranger's reads is known after
@@ -352,8 +363,7 @@ impl State {
         }
         if was_stranger && self.marks.is_accepted(credential) {
             for (place, claim) in self.queue.all_of(credential) {
-                let turn = self.guess(place, &claim, now);
-                claim.queued(turn);
+                self.tell(place, &claim);
             }
         }
         Vec::new()
@@ -390,12 +400,6 @@ impl Drop for Ticket {
         if !self.is_over {
             self.settle(None);
         }
-    }
-}
-
-impl Queued<'_> {
-    async fn granted(mut self) -> Option<Grant> {
-        (&mut self.granted).await.ok()
     }
 }
 

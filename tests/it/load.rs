@@ -374,6 +374,32 @@ async fn a_share_of_the_limit_is_kept_to() {
     assert!((48..=56).contains(&reads), "{reads}");
 }
 
+/// A read that waits as a refresh is read at once when somebody comes who can't use what is known.
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_to_show_comes_first() {
+    let fake = Fake::limited();
+    let lookups = Arc::new(Lookups::before(&fake, &[]));
+    let callers = Callers {
+        user: "mia",
+        calls: 40,
+        clients: 50,
+        rate: 500,
+    };
+    let particular = async {
+        sleep(Duration::from_secs(12)).await;
+        for number in 0..10 {
+            let (max_age, timeout) = (Duration::from_millis(300), Duration::from_secs(2));
+            let call_id = format!("mia-{number}");
+            let heard = lookups
+                .ask_for("mia", &call_id, Some(max_age), timeout)
+                .await;
+            heard.answer.as_ref().expect("an answer");
+            assert!(heard.took < Duration::from_millis(500), "{heard:?}");
+        }
+    };
+    tokio::join!(load(&lookups, callers, Duration::from_secs(16)), particular);
+}
+
 /// Callers who are refused together are told to come again one by one.
 #[tokio::test(start_paused = true)]
 async fn who_is_refused_comes_again_one_by_one() {
