@@ -25,7 +25,7 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// Between two requests when a third of the window has been sent, and there is enough for all who wait:
 /// whether more are about to come will show by then.
-const DRIP: Duration = Duration::from_millis(20);
+const DRIP: Duration = Duration::from_millis(50);
 
 /// How much sooner than evenly paced requests follow each other. The window keeps the rate in any
 /// case; this makes up for timers that are late.

@@ -212,7 +212,7 @@ fn requests_are_paced_when_more_is_wanted_than_there_is() {
 /// An idle facade may spend a burst.
 #[test]
 fn a_few_are_sent_at_once() {
-    for (wanted, within) in [(5, 0), (10, 120), (15, 220)] {
+    for (wanted, within) in [(5, 0), (10, 250), (15, 500)] {
         let mut window = Window::new(LIMIT);
         let start = Instant::now();
         let first = window.take(start, true);
