@@ -258,6 +258,11 @@ impl State {
         self.window.is_none() || self.marks.is_unlimited(credential, Instant::now())
     }
 
+    /// How many turns are wanted: those who were refused since there are too few count as well.
+    fn wanted(&self) -> usize {
+        self.queue.len() + self.turned_away
+    }
+
     /// Tells those who wait for the read at `place` when its turn may come.
     fn tell(&mut self, place: Place, claim: &Claim) {
         claim.queued(self.guess(place, claim, Instant::now()));
@@ -276,10 +281,10 @@ impl State {
         let is_accepted = |credential| marks.is_accepted(credential);
         let decisive = self.queue.decisive(place, is_accepted);
         let turns = self.queue.ahead_of(decisive, now, is_accepted) + 1;
-        let wanted = self.queue.len();
-        let at = window.turn_at(now, turns, wanted);
+        let wanted = self.wanted();
         let turned_away = self.turned_away;
-        let come_again_at = window.turn_at(now, turns + turned_away, wanted + turned_away);
+        let at = window.turn_at(now, turns, wanted);
+        let come_again_at = window.turn_at(now, turns + turned_away, wanted);
         let is_hopeless = claim.deadline().is_some_and(|deadline| at > deadline);
         self.queue.set_hopeless(place, is_hopeless);
         if is_hopeless {
@@ -293,8 +298,8 @@ impl State {
 
     /// Who is next, and what it takes of the window.
     fn next(&mut self, now: Instant) -> Result<(Waiting<Grant>, Unit, bool), Step> {
-        let wanted = self.queue.len();
-        let Some(window) = self.window.as_mut().filter(|_| wanted > 0) else {
+        let (waiting, wanted) = (self.queue.len(), self.wanted());
+        let Some(window) = self.window.as_mut().filter(|_| waiting > 0) else {
             self.is_driven = false;
             return Err(Step::Stop);
         };

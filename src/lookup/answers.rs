@@ -14,8 +14,9 @@ use crate::{
     source::Answer,
 };
 
-/// What an entry takes beside the answer's bytes: the key, moka's own nodes, and so on.
-const ENTRY_BYTES: usize = 512;
+/// What an entry takes beside the answer's bytes, as measured in a process that had read many: the
+/// key, moka's own nodes, and the holes that what was freed after the read leaves in the heap.
+const ENTRY_BYTES: usize = 1280;
 
 /// How long a refusal is remembered.
 const REFUSAL_FOR: Duration = Duration::from_secs(1);
@@ -208,7 +209,7 @@ mod tests {
         }
         answers.known.run_pending_tasks();
         assert!(answers.known.weighted_size() <= 1 << 20);
-        assert!(answers.known.entry_count() > 900);
+        assert!(answers.known.entry_count() > 500);
     }
 
     /// An answer that arrives after a 401, but was sent before it, isn't kept.

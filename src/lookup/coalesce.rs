@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// most. The answer has to travel.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// The shortest time after which anybody is told to come again.
+/// The shortest time after which anybody is told to come again; up to three times that, by chance.
 const SOON: Duration = Duration::from_millis(200);
 
 /// Reads for callers, those who want the same together. A read is a task of its own: a caller who
@@ -276,8 +276,8 @@ fn no_turn<P: Parameters>(turn: Turn) -> Error {
     let retry_after = again_at.saturating_duration_since(Instant::now());
     Error::BudgetExhausted {
         route: P::ROUTE,
-        // The guess may have been wrong, and stock clients take "at once" at its word.
-        retry_after: retry_after.max(SOON),
+        // The guess may have been wrong, and stock clients take "at once" at its word, all together.
+        retry_after: retry_after.max(SOON.mul_f64(1.0 + 2.0 * fastrand::f64())),
     }
 }
 
