@@ -82,8 +82,8 @@ struct State {
     marks: Marks,
     /// How many reads of credentials that were never accepted are under way.
     strangers: usize,
-    /// How many were refused, and may come again.
-    turned_away: usize,
+    /// When all who were refused could have had a turn, one after another: they may come again.
+    turned_away_until: Instant,
     /// Whether somebody hands out turns.
     is_driven: bool,
 }
@@ -144,7 +144,7 @@ impl Allowance {
                 queue: Queue::new(),
                 marks: Marks::new(),
                 strangers: 0,
-                turned_away: 0,
+                turned_away_until: Instant::now(),
                 is_driven: false,
             }),
             lane: Lane::new(options.max_reads_in_flight),
@@ -258,11 +258,6 @@ impl State {
         self.window.is_none() || self.marks.is_unlimited(credential, Instant::now())
     }
 
-    /// How many turns are wanted: those who were refused since there are too few count as well.
-    fn wanted(&self) -> usize {
-        self.queue.len() + self.turned_away
-    }
-
     /// Tells those who wait for the read at `place` when its turn may come.
     fn tell(&mut self, place: Place, claim: &Claim) {
         claim.queued(self.guess(place, claim, Instant::now()));
@@ -281,14 +276,14 @@ impl State {
         let is_accepted = |credential| marks.is_accepted(credential);
         let decisive = self.queue.decisive(place, is_accepted);
         let turns = self.queue.ahead_of(decisive, now, is_accepted) + 1;
-        let wanted = self.wanted();
-        let turned_away = self.turned_away;
+        let turned_away = turns_until(self.turned_away_until, now, window);
+        let wanted = self.queue.len() + turned_away;
         let at = window.turn_at(now, turns, wanted);
         let come_again_at = window.turn_at(now, turns + turned_away, wanted);
         let is_hopeless = claim.deadline().is_some_and(|deadline| at > deadline);
         self.queue.set_hopeless(place, is_hopeless);
-        if is_hopeless {
-            self.turned_away = (turned_away + 1).min(MAX_TURNED_AWAY);
+        if is_hopeless && turned_away < MAX_TURNED_AWAY {
+            self.turned_away_until = self.turned_away_until.max(now) + window.pace();
         }
         Turn {
             at,
@@ -298,12 +293,14 @@ impl State {
 
     /// Who is next, and what it takes of the window.
     fn next(&mut self, now: Instant) -> Result<(Waiting<Grant>, Unit, bool), Step> {
-        let (waiting, wanted) = (self.queue.len(), self.wanted());
+        let waiting = self.queue.len();
         let Some(window) = self.window.as_mut().filter(|_| waiting > 0) else {
             self.is_driven = false;
             return Err(Step::Stop);
         };
-        let ready_at = window.ready_at(now, wanted);
+        // Those who were refused want a turn, too.
+        let turned_away = turns_until(self.turned_away_until, now, window);
+        let ready_at = window.ready_at(now, waiting + turned_away);
         if ready_at > now {
             return Err(Step::Wait(Some(ready_at)));
         }
@@ -319,7 +316,6 @@ impl State {
         let waiting = next.ok_or(Step::Wait(None))?;
         let is_stranger = !marks.is_accepted(waiting.credential);
         self.strangers += usize::from(is_stranger);
-        self.turned_away = self.turned_away.saturating_sub(1);
         Ok((waiting, window.take(now, !is_stranger), is_stranger))
     }
 
@@ -373,6 +369,12 @@ impl State {
         }
         Vec::new()
     }
+}
+
+/// How many turns of `window` there are until then.
+fn turns_until(until: Instant, now: Instant, window: &Window) -> usize {
+    let turns = until.saturating_duration_since(now).as_nanos() / window.pace().as_nanos();
+    usize::try_from(turns).unwrap_or(MAX_TURNED_AWAY)
 }
 
 impl Ticket {

@@ -400,6 +400,29 @@ async fn who_has_nothing_to_show_comes_first() {
     tokio::join!(load(&lookups, callers, Duration::from_secs(16)), particular);
 }
 
+/// Those who were refused are expected again, but not for ever: after a storm an idle facade spends a
+/// burst as ever.
+#[tokio::test(start_paused = true)]
+async fn a_storm_is_forgotten() {
+    let fake = Fake::limited();
+    let lookups = Arc::new(Lookups::before(&fake, &[]));
+    let storm = Callers {
+        user: "mia",
+        calls: 1000,
+        clients: 50,
+        rate: 1000,
+    };
+    load(&lookups, storm, Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(30)).await;
+    let calls: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+    let heard =
+        futures_util::future::join_all(calls.iter().map(|call_id| lookups.ask("mia", call_id)));
+    for heard in heard.await {
+        heard.answer.as_ref().expect("an answer");
+        assert!(heard.took < Duration::from_millis(500), "{heard:?}");
+    }
+}
+
 /// Callers who are refused together are told to come again one by one.
 #[tokio::test(start_paused = true)]
 async fn who_is_refused_comes_again_one_by_one() {

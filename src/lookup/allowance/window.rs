@@ -224,7 +224,7 @@ impl Window {
         }
         let left = until.saturating_duration_since(last.at);
         let spread = left.div_f64(units + 1.0);
-        let even = self.span().mul_f64(HASTE / count(self.limit()));
+        let even = self.pace().mul_f64(HASTE);
         last.at
             + if room.is_some() {
                 spread
@@ -243,6 +243,11 @@ impl Window {
     fn used(&self, now: Instant) -> usize {
         let is_in = |send: &&Send| send.at + self.span() > now;
         self.sends.iter().rev().take_while(is_in).count()
+    }
+
+    /// The time between requests that follow each other evenly.
+    pub(super) fn pace(&self) -> Duration {
+        self.span().div_f64(count(self.limit()))
     }
 
     fn span(&self) -> Duration {
