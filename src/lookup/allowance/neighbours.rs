@@ -144,7 +144,9 @@ impl Neighbours {
         (f64::from(largest) + self.margin(now)).min(f64::from(limit.saturating_sub(1)))
     }
 
-    /// The room in the window of now, if others share it. `limit` and `span` are the window's;
+    /// The room in the window of now, as far as it is known: what is left of it binds us even if all that
+    /// was counted is ours, as after requests that hung and were counted late. Of a window that hasn't
+    /// begun something is known only if others are expected in it. `limit` and `span` are the window's;
     /// `sent_since` counts our requests since a moment.
     pub(super) fn room(
         &self,
@@ -154,10 +156,10 @@ impl Neighbours {
     ) -> Option<Room> {
         let period = self.periods.back()?;
         let expected = self.expected(now, span, limit);
-        if expected < 0.5 {
+        let end = period.begun + span;
+        if expected < 0.5 && now >= end {
             return None;
         }
-        let end = period.begun + span;
         let (ends_at, unused, still_expected) = if now < end {
             let unused = f64::from(limit) - f64::from(period.counted);
             let still_expected = (expected - f64::from(period.others)).max(0.0);

@@ -27,6 +27,12 @@ const PROBE: Duration = Duration::from_secs(1);
 /// whether more are about to come will show by then.
 const DRIP: Duration = Duration::from_millis(50);
 
+/// A request that is out for longer may hang, if no other one was answered meanwhile.
+const HANGING: Duration = Duration::from_secs(1);
+
+/// Between requests while a third of the window hangs.
+const WHILE_HANGING: Duration = Duration::from_millis(800);
+
 /// How much sooner than evenly paced requests follow each other. The window keeps the rate in any
 /// case; this makes up for timers that are late.
 const HASTE: f64 = 0.95;
@@ -76,6 +82,9 @@ impl Window {
             return until;
         }
         if let Some(until) = self.probe_ends_at(now).filter(|until| *until > now) {
+            return until;
+        }
+        if let Some(until) = self.hanging_until(now).filter(|until| *until > now) {
             return until;
         }
         let used = self.used(now);
@@ -204,13 +213,23 @@ impl Window {
         is_silent.then(|| last.at + PROBE)
     }
 
+    /// While nothing is answered, a few requests only are added to those that may hang: when Rocket.Chat
+    /// is back it may count all of them at once, and there must be room left for new ones.
+    fn hanging_until(&self, now: Instant) -> Option<Instant> {
+        let is_old = |moment: Instant| moment + HANGING <= now;
+        let hanging = |send: &&Send| !send.is_answered && is_old(send.at);
+        let is_hanging = self.heard_at.is_none_or(is_old)
+            && self.sends.iter().filter(hanging).count() >= self.burst();
+        let last = self.sends.back().filter(|_| is_hanging)?;
+        Some(last.at + WHILE_HANGING)
+    }
+
     /// The moment after the last one. Whatever is sent at once leaves a silence later, in which all
     /// that is known grows old: so what there is is spread, if more is wanted than that.
     fn paced(&self, now: Instant, wanted: usize, room: Option<Room>) -> Instant {
         let used = self.used(now);
-        let burst = (self.limit() / 3).max(1);
         let last = self.sends.iter().rev().find(|send| send.is_paced);
-        let Some(last) = last.filter(|_| used >= burst) else {
+        let Some(last) = last.filter(|_| used >= self.burst()) else {
             return now;
         };
         let free = count(self.limit() - used);
@@ -243,6 +262,11 @@ impl Window {
     fn used(&self, now: Instant) -> usize {
         let is_in = |send: &&Send| send.at + self.span() > now;
         self.sends.iter().rev().take_while(is_in).count()
+    }
+
+    /// How many are sent without a pause.
+    fn burst(&self) -> usize {
+        (self.limit() / 3).max(1)
     }
 
     /// The time between requests that follow each other evenly.

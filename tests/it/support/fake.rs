@@ -37,6 +37,7 @@ struct Inner {
     behaviour: Mutex<Behaviour>,
     reads: Mutex<Vec<Read>>,
     in_flight: Mutex<(usize, usize)>,
+    hangs: Mutex<Option<(Duration, Duration)>>,
 }
 
 /// What it does with a request that its limiter lets through.
@@ -176,12 +177,18 @@ impl Fake {
             behaviour: Mutex::new(Box::new(|_| found())),
             reads: Mutex::default(),
             in_flight: Mutex::default(),
+            hangs: Mutex::default(),
         }))
     }
 
     /// Does this from now on.
     pub fn behave(&self, behaviour: impl FnMut(&Read) -> Said + Send + 'static) {
         *self.0.behaviour.lock().unwrap() = Box::new(behaviour);
+    }
+
+    /// Looks at no request between these moments, and then at all of them at once.
+    pub fn hang(&self, from: Duration, to: Duration) {
+        *self.0.hangs.lock().unwrap() = Some((from, to));
     }
 
     /// The requests that have arrived.
@@ -292,6 +299,11 @@ impl Upstream<Info> for Fake {
             InFlight(&self.0)
         };
         sleep(WAY).await;
+        let hangs = *self.0.hangs.lock().unwrap();
+        let hangs = hangs.filter(|(from, to)| (*from..*to).contains(&self.elapsed()));
+        if let Some((_, to)) = hangs {
+            sleep_until(self.0.began + to).await;
+        }
         let (said, rate_limit) = self.arrive(query);
         sleep(WAY + said.after).await;
         if said.result.as_ref().is_err_and(|error| *error == down()) {
