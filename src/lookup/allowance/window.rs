@@ -59,7 +59,10 @@ struct Send {
     at: Instant,
     /// Whether the next one keeps a distance. That of a stranger is likely to be given back.
     is_paced: bool,
+    /// Whether it is over.
     is_answered: bool,
+    /// Whether there was an answer. One that was given up may be counted all the same, and later.
+    is_heard: bool,
     /// `X-RateLimit-Reset` of its answer.
     reset: Option<u64>,
 }
@@ -136,6 +139,7 @@ impl Window {
             at: now,
             is_paced,
             is_answered: false,
+            is_heard: false,
             reset: None,
         });
         unit
@@ -152,6 +156,7 @@ impl Window {
             return;
         };
         send.is_answered = true;
+        send.is_heard = head.is_some();
         // A 401 comes before anything is counted, and tells nothing of that.
         let Some(head) = head.filter(|head| head.status != 401) else {
             return;
@@ -217,7 +222,7 @@ impl Window {
     /// is back it may count all of them at once, and there must be room left for new ones.
     fn hanging_until(&self, now: Instant) -> Option<Instant> {
         let is_old = |moment: Instant| moment + HANGING <= now;
-        let hanging = |send: &&Send| !send.is_answered && is_old(send.at);
+        let hanging = |send: &&Send| !send.is_heard && is_old(send.at);
         let is_hanging = self.heard_at.is_none_or(is_old)
             && self.sends.iter().filter(hanging).count() >= self.burst();
         let last = self.sends.back().filter(|_| is_hanging)?;
