@@ -310,7 +310,7 @@ impl State {
         // are read one by one, and some more only while nobody else wants a turn.
         let queue = &mut self.queue;
         let mut next = queue.next(now, is_accepted, self.strangers == 0);
-        if next.is_none() && self.strangers < window.limit() / 3 {
+        if next.is_none() && self.strangers < window.burst() {
             next = queue.next(now, is_accepted, true);
         }
         let waiting = next.ok_or(Step::Wait(None))?;
@@ -323,44 +323,13 @@ impl State {
     fn over(&mut self, ticket: &Ticket, head: Option<&Head>, now: Instant) -> Vec<Waiting<Grant>> {
         self.strangers -= usize::from(ticket.is_stranger);
         let credential = ticket.credential;
-        if let Some(window) = &mut self.window {
-            match &ticket.share {
-                Share::Window(unit) if ticket.is_used => window.over(*unit, head, now),
-                Share::Window(unit) => window.give_back(*unit),
-                // It was counted, against what we thought.
-                Share::Lane(permit) if head.is_some_and(|head| head.rate_limit.is_some()) => {
-                    let unit = window.take(permit.since(), true);
-                    window.over(unit, head, now);
-                }
-                Share::Lane(_) => {}
-            }
-        }
-        let Some(head) = head else {
-            return Vec::new();
-        };
         let was_stranger = !self.marks.is_accepted(credential);
-        match (head.status, head.rate_limit) {
-            (401, _) => {
-                if let (Some(window), Share::Window(unit)) = (&mut self.window, &ticket.share) {
-                    window.give_back(*unit);
-                }
-                self.marks.rejected(credential);
-            }
-            (429, _) => {
-                self.marks.limited(credential);
-                self.marks.suspend(now);
-            }
-            (_, Some(_)) => self.marks.limited(credential),
-            (200, None) => {
-                self.marks.unlimited(credential, now);
-                if self.is_unlimited(credential) {
-                    if let (Some(window), Share::Window(unit)) = (&mut self.window, &ticket.share) {
-                        window.give_back(*unit);
-                    }
-                    return self.queue.take_all_of(credential);
-                }
-            }
-            _ => {}
+        if let Some(head) = head {
+            self.marks.learn(credential, head, now);
+        }
+        self.charge(ticket, head, now);
+        if self.is_unlimited(credential) {
+            return self.queue.take_all_of(credential);
         }
         if was_stranger && self.marks.is_accepted(credential) {
             for (place, claim) in self.queue.all_of(credential) {
@@ -368,6 +337,31 @@ impl State {
             }
         }
         Vec::new()
+    }
+
+    /// Charges a request to the window if Rocket.Chat counts it: not one that wasn't sent, nor one that
+    /// was rejected before that, nor those of users whom it doesn't limit.
+    fn charge(&mut self, ticket: &Ticket, head: Option<&Head>, now: Instant) {
+        let is_unlimited = self.is_unlimited(ticket.credential);
+        let Some(window) = &mut self.window else {
+            return;
+        };
+        let is_rejected = head.is_some_and(|head| head.status == 401);
+        let is_limited = head.is_some_and(|head| head.rate_limit.is_some());
+        match &ticket.share {
+            Share::Window(unit) => {
+                window.over(*unit, head, now);
+                if !ticket.is_used || is_rejected || is_unlimited {
+                    window.give_back(*unit);
+                }
+            }
+            // It was counted, against what we thought.
+            Share::Lane(permit) if is_limited => {
+                let unit = window.take(permit.since(), true);
+                window.over(unit, head, now);
+            }
+            Share::Lane(_) => {}
+        }
     }
 }
 

@@ -154,7 +154,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
                     let now = Instant::now();
                     let until = ongoing.read.sent_at().unwrap_or(now) + ongoing.patience;
                     if until <= now {
-                        self.lock().is_still_silent(ongoing.patience, now);
+                        self.lock().note_silence(ongoing.patience, now);
                         return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
                     }
                     // It had to wait for its turn.
@@ -208,7 +208,7 @@ impl State {
     }
 
     /// A read that was to find out got no answer within `patience`.
-    fn is_still_silent(&mut self, patience: Duration, now: Instant) {
+    fn note_silence(&mut self, patience: Duration, now: Instant) {
         self.troubled_at = now;
         self.silence = self.silence.map(|it| it.max(patience * 2));
     }

@@ -84,11 +84,13 @@ impl<S, P: Parameters> Cache<S, P> {
 
 impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
-        let known = self.answers.get(&query.key, caller.arrived);
-        if let Some(known) = known.as_ref().filter(|known| self.is_fresh(known, caller)) {
-            caller.record.answered(Origin::Memory, known.read_at.at);
-            return known.clone().into_answer();
-        }
+        let known = match self.answers.get(&query.key, caller.arrived) {
+            Some(known) if self.is_fresh(&known, caller) => {
+                caller.record.answered(Origin::Memory, known.read_at.at);
+                return known.into_answer();
+            }
+            known => known,
+        };
         let Some((answer, refresh)) = self.shown(known, caller) else {
             return self.inner.find(query, caller).await;
         };

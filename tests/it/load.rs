@@ -25,6 +25,18 @@ struct Callers {
     rate: u32,
 }
 
+impl Callers {
+    /// Fifty clients of `user`, who ask 500 times a second for one of `calls`.
+    fn of(user: &'static str, calls: u64) -> Self {
+        Self {
+            user,
+            calls,
+            clients: 50,
+            rate: 500,
+        }
+    }
+}
+
 /// Lets `callers` call for `time`.
 async fn load(lookups: &Arc<Lookups>, callers: Callers, time: Duration) -> Load {
     let began = Instant::now();
@@ -77,12 +89,7 @@ impl Load {
 async fn forty_calls() {
     let fake = Fake::limited();
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 40,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 40);
     let load = load(&lookups, callers, Duration::from_secs(30)).await;
     let filled = Duration::from_secs(9);
     assert_eq!(fake.refusals(), 0);
@@ -95,12 +102,7 @@ async fn forty_calls() {
 async fn five_calls() {
     let fake = Fake::limited();
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 5,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 5);
     let load = load(&lookups, callers, Duration::from_secs(20)).await;
     assert_eq!(fake.refusals(), 0);
     assert!(load.refused_after(Duration::ZERO).is_empty());
@@ -116,12 +118,7 @@ async fn five_calls() {
 async fn four_hundred_calls() {
     let fake = Fake::limited();
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 400,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 400);
     let time = Duration::from_secs(30);
     let load = load(&lookups, callers, time).await;
     assert_eq!(fake.refusals(), 0);
@@ -195,12 +192,7 @@ async fn a_neighbour_at_the_same_address() {
         let case = format!("{requests} {evenly}");
         let fake = Fake::limited();
         let lookups = Arc::new(Lookups::before(&fake, &[]));
-        let callers = Callers {
-            user: "mia",
-            calls: 60,
-            clients: 50,
-            rate: 500,
-        };
+        let callers = Callers::of("mia", 60);
         let time = Duration::from_secs(70);
         let other = neighbour(&fake, requests, evenly, time);
         tokio::join!(load(&lookups, callers, time), other);
@@ -234,12 +226,7 @@ async fn wrong_tokens_disturb_nobody() {
             }
         });
         let lookups = Arc::new(Lookups::before(&fake, &[]));
-        let callers = Callers {
-            user: "mia",
-            calls: 20,
-            clients: 50,
-            rate: 500,
-        };
+        let callers = Callers::of("mia", 20);
         let time = Duration::from_secs(20);
         let attack = async {
             let began = Instant::now();
@@ -275,12 +262,7 @@ async fn who_is_not_limited_waits_for_nobody() {
         }
     });
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "bot",
-        calls: 1_000_000,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("bot", 1_000_000);
     let load = load(&lookups, callers, Duration::from_secs(10)).await;
     assert!(load.refused_after(Duration::ZERO).is_empty());
     assert!(fake.reads().len() > 4900, "{}", fake.reads().len());
@@ -299,12 +281,7 @@ async fn a_window_that_was_used_up_before_costs_one_refusal() {
         fake.count_neighbour();
     }
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 20,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 20);
     let load = load(&lookups, callers, Duration::from_secs(15)).await;
     assert_eq!(fake.refusals(), 1);
     assert!(load.refused_after(Duration::from_secs(8)).is_empty());
@@ -316,12 +293,7 @@ async fn a_limit_that_is_not_told_is_kept_all_the_same() {
     let fake = Fake::limited();
     fake.behave(|_| found().untold());
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 40,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 40);
     let load = load(&lookups, callers, Duration::from_secs(50)).await;
     // Those that were under way together with the first.
     assert!(fake.refusals() <= 32, "{}", fake.refusals());
@@ -345,12 +317,7 @@ async fn who_is_limited_from_now_on_is_noticed() {
         }
     });
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "bot",
-        calls: 40,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("bot", 40);
     load(&lookups, callers, Duration::from_secs(30)).await;
     assert!(fake.refusals() <= 32, "{}", fake.refusals());
     let reads = fake.reads();
@@ -363,12 +330,7 @@ async fn who_is_limited_from_now_on_is_noticed() {
 async fn a_share_of_the_limit_is_kept_to() {
     let fake = Fake::limited();
     let lookups = Arc::new(Lookups::before(&fake, &["--upstream-limit", "5/3s"]));
-    let callers = Callers {
-        user: "mia",
-        calls: 40,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 40);
     load(&lookups, callers, Duration::from_secs(31)).await;
     let reads = fake.reads().len();
     assert!((48..=56).contains(&reads), "{reads}");
@@ -379,12 +341,7 @@ async fn a_share_of_the_limit_is_kept_to() {
 async fn who_has_nothing_to_show_comes_first() {
     let fake = Fake::limited();
     let lookups = Arc::new(Lookups::before(&fake, &[]));
-    let callers = Callers {
-        user: "mia",
-        calls: 40,
-        clients: 50,
-        rate: 500,
-    };
+    let callers = Callers::of("mia", 40);
     let particular = async {
         sleep(Duration::from_secs(12)).await;
         for number in 0..10 {

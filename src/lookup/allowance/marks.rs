@@ -5,7 +5,7 @@ use std::time::Duration;
 use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::time::Instant;
 
-use crate::credentials::Fingerprint;
+use crate::{credentials::Fingerprint, exchange::Head};
 
 /// How many credentials are remembered.
 const MAX_MARKS: u64 = 10_000;
@@ -36,25 +36,22 @@ impl Marks {
         }
     }
 
-    /// Rocket.Chat accepts this credential, and limits it.
-    pub(super) fn limited(&self, credential: Fingerprint) {
-        self.unlimited_until.insert(credential, None);
-    }
-
-    /// Rocket.Chat accepts this credential, and says nothing of a limit.
-    pub(super) fn unlimited(&self, credential: Fingerprint, now: Instant) {
-        let until = now + UNLIMITED_FOR;
-        self.unlimited_until.insert(credential, Some(until));
-    }
-
-    /// Rocket.Chat doesn't accept this credential.
-    pub(super) fn rejected(&self, credential: Fingerprint) {
-        self.unlimited_until.invalidate(&credential);
-    }
-
-    /// There was a 429.
-    pub(super) fn suspend(&mut self, now: Instant) {
-        self.suspended_until = Some(now + SUSPENDED_FOR);
+    /// Learns from the head of an answer to `credential`.
+    pub(super) fn learn(&mut self, credential: Fingerprint, head: &Head, now: Instant) {
+        match (head.status, head.rate_limit) {
+            (401, _) => self.unlimited_until.invalidate(&credential),
+            (429, _) => {
+                self.unlimited_until.insert(credential, None);
+                self.suspended_until = Some(now + SUSPENDED_FOR);
+            }
+            (_, Some(_)) => self.unlimited_until.insert(credential, None),
+            (200, None) => {
+                let until = now + UNLIMITED_FOR;
+                self.unlimited_until.insert(credential, Some(until));
+            }
+            // Whoever sent that, it tells nothing of the credential.
+            (_, None) => {}
+        }
     }
 
     pub(super) fn is_accepted(&self, credential: Fingerprint) -> bool {

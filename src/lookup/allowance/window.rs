@@ -60,7 +60,7 @@ struct Send {
     /// Whether the next one keeps a distance. That of a stranger is likely to be given back.
     is_paced: bool,
     /// Whether it is over.
-    is_answered: bool,
+    is_over: bool,
     /// Whether there was an answer. One that was given up may be counted all the same, and later.
     is_heard: bool,
     /// `X-RateLimit-Reset` of its answer.
@@ -138,7 +138,7 @@ impl Window {
             unit,
             at: now,
             is_paced,
-            is_answered: false,
+            is_over: false,
             is_heard: false,
             reset: None,
         });
@@ -155,7 +155,7 @@ impl Window {
         let Some(send) = self.sends.iter_mut().find(|send| send.unit == unit) else {
             return;
         };
-        send.is_answered = true;
+        send.is_over = true;
         send.is_heard = head.is_some();
         // A 401 comes before anything is counted, and tells nothing of that.
         let Some(head) = head.filter(|head| head.status != 401) else {
@@ -182,7 +182,7 @@ impl Window {
         };
         let first_sent = self.neighbours.first_sent(reset).unwrap_or(sent_at);
         let is_counted = |send: &&Send| {
-            let is_in_it = if send.is_answered {
+            let is_in_it = if send.is_over {
                 send.reset == Some(reset)
             } else {
                 send.at >= first_sent
@@ -214,7 +214,7 @@ impl Window {
     /// When the first request after a silence has been waited for long enough.
     fn probe_ends_at(&self, now: Instant) -> Option<Instant> {
         let is_silent = self.heard_at.is_none_or(|at| now > at + SILENCE);
-        let last = self.sends.back().filter(|send| !send.is_answered)?;
+        let last = self.sends.back().filter(|send| !send.is_over)?;
         is_silent.then(|| last.at + PROBE)
     }
 
@@ -270,7 +270,7 @@ impl Window {
     }
 
     /// How many are sent without a pause.
-    fn burst(&self) -> usize {
+    pub(super) fn burst(&self) -> usize {
         (self.limit() / 3).max(1)
     }
 
@@ -284,7 +284,7 @@ impl Window {
     }
 
     /// Ours: what is configured, or less if Rocket.Chat says so.
-    pub(super) fn limit(&self) -> usize {
+    fn limit(&self) -> usize {
         self.limit.requests.min(self.common_limit()) as usize
     }
 
