@@ -9,7 +9,8 @@ use crate::error::Error;
 /// One request to Rocket.Chat and what came back.
 #[derive(Clone, Debug)]
 pub struct Exchange<T> {
-    /// When the request was sent; `None` if it never was, as without a connection.
+    /// When the request was sent; `None` if it never was, as without a connection, or if
+    /// it was given up.
     pub sent: Option<Moment>,
     /// The head of the answer, if it came. It is there for every status, whatever became of the body.
     pub head: Option<Head>,
@@ -53,9 +54,9 @@ pub struct RateLimit {
 }
 
 impl<T> Exchange<T> {
-    /// A request that wasn't sent.
+    /// A request that wasn't sent, or was given up before there was an answer.
     #[must_use]
-    pub fn unsent(error: Error) -> Self {
+    pub fn unanswered(error: Error) -> Self {
         Self {
             sent: None,
             head: None,

@@ -136,7 +136,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
         let ongoing = match self.begin(&attempt.claim) {
             Ok(ongoing) => ongoing,
-            Err(error) => return Exchange::unsent(error),
+            Err(error) => return Exchange::unanswered(error),
         };
         let mut asking = pin!(self.inner.ask(query, attempt));
         let mut impatient = pin!(sleep(ongoing.patience));
@@ -148,14 +148,14 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
                     return exchange;
                 }
                 () = ongoing.read.lost.notified() => {
-                    return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
+                    return Exchange::unanswered(unavailable(Unavailable::Silent, PROBE_EVERY));
                 }
                 () = &mut impatient => {
                     let now = Instant::now();
                     let until = ongoing.read.sent_at().unwrap_or(now) + ongoing.patience;
                     if until <= now {
                         self.lock().note_silence(ongoing.patience, now);
-                        return Exchange::unsent(unavailable(Unavailable::Silent, PROBE_EVERY));
+                        return Exchange::unanswered(unavailable(Unavailable::Silent, PROBE_EVERY));
                     }
                     // It had to wait for its turn.
                     impatient.as_mut().reset(until);

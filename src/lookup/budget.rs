@@ -39,7 +39,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
         let mut ticket = match turn {
             Ok(ticket) => ticket,
             Err(Full) => {
-                return Exchange::unsent(Error::BudgetExhausted {
+                return Exchange::unanswered(Error::BudgetExhausted {
                     route: P::ROUTE,
                     retry_after: WHILE_FULL,
                 });

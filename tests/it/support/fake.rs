@@ -307,7 +307,7 @@ impl Upstream<Info> for Fake {
         let (said, rate_limit) = self.arrive(query);
         sleep(WAY + said.after).await;
         if said.result.as_ref().is_err_and(|error| *error == down()) {
-            return Exchange::unsent(down());
+            return Exchange::unanswered(down());
         }
         let head = Head {
             status: said.status,
