@@ -44,6 +44,13 @@ fn deflate(body: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// What many servers send by that name.
+fn raw_deflate(body: &str) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn packed(encoding: &str, body: impl Into<Vec<u8>>) -> Reply {
     Reply::json(200, body.into()).header("content-encoding", encoding)
 }
@@ -158,7 +165,11 @@ async fn packed_bodies_are_understood() {
     let sandbox = sandbox().await;
     let facade = Facade::before(&sandbox).await;
     let body = r#"{"_id":"x","success":true,"title":"Støtte & drift"}"#;
-    for (encoding, bytes) in [("gzip", gzip(body)), ("deflate", deflate(body))] {
+    for (encoding, bytes) in [
+        ("gzip", gzip(body)),
+        ("deflate", deflate(body)),
+        ("deflate", raw_deflate(body)),
+    ] {
         for reply in [
             packed(encoding, bytes.clone()),
             packed(encoding, bytes).chunked(),
@@ -229,11 +240,6 @@ async fn broken_packing_is_malformed() {
         bytes[at] ^= 0xff;
         bytes
     };
-    let raw_deflate = {
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(body.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
     let (broken, unknown) = ("content encoding broken", "unknown content encoding");
     for (case, encoding, bytes, problem) in [
         (
@@ -272,7 +278,6 @@ async fn broken_packing_is_malformed() {
             zlib[..zlib.len() / 2].to_vec(),
             broken,
         ),
-        ("without zlib's frame", "deflate", raw_deflate, broken),
         ("nothing", "gzip", vec![], broken),
         ("brotli", "br", vec![0x0b, 0x02, 0x80], unknown),
         ("zstd", "zstd", b"\x28\xb5\x2f\xfd".to_vec(), unknown),

@@ -8,11 +8,14 @@ use std::{
     mem,
 };
 
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 
 /// How a gzip member begins.
 const GZIP_MEMBER: [u8; 2] = [0x1f, 0x8b];
+
+/// The low half of zlib's first byte. Raw deflate begins with a block, whose padding this would be.
+const ZLIB: u8 = 8;
 
 const TOO_LARGE: &str = "larger than the limit";
 
@@ -28,8 +31,15 @@ pub(super) struct Packed {
 enum Coding {
     Identity(Limited),
     Gzip(Gzip),
-    /// zlib's format, as HTTP has it.
-    Deflate(ZlibDecoder<Limited>),
+    Deflate(Deflate),
+}
+
+/// HTTP means zlib's format by this name, and many servers send what the name says.
+enum Deflate {
+    /// Nothing came in yet that would tell.
+    Either(Limited),
+    Zlib(ZlibDecoder<Limited>),
+    Raw(DeflateDecoder<Limited>),
 }
 
 /// The members of a gzip file, one after the other.
@@ -72,7 +82,7 @@ impl Packed {
                 let next = match name.trim().to_ascii_lowercase().as_str() {
                     "" | "identity" => continue,
                     "gzip" | "x-gzip" => Coding::Gzip(Gzip::new(limited())),
-                    "deflate" => Coding::Deflate(ZlibDecoder::new(limited())),
+                    "deflate" => Coding::Deflate(Deflate::Either(limited())),
                     _ => return None,
                 };
                 let Coding::Identity(_) = coding else {
@@ -94,7 +104,7 @@ impl Packed {
         let pushed = match &mut self.coding {
             Coding::Identity(limited) => limited.write_all(chunk),
             Coding::Gzip(gzip) => gzip.push(chunk),
-            Coding::Deflate(decoder) => push_deflate(decoder, chunk),
+            Coding::Deflate(deflate) => deflate.push(chunk),
         };
         pushed.map_err(|_| self.problem())
     }
@@ -104,7 +114,7 @@ impl Packed {
         let finished = match &mut self.coding {
             Coding::Identity(_) => Ok(()),
             Coding::Gzip(gzip) => gzip.finish(),
-            Coding::Deflate(decoder) => decoder.try_finish(),
+            Coding::Deflate(deflate) => deflate.finish(),
         };
         match finished {
             Ok(()) => Ok(mem::take(self.limited()).bytes),
@@ -124,7 +134,7 @@ impl Packed {
         match &mut self.coding {
             Coding::Identity(limited) => limited,
             Coding::Gzip(gzip) => gzip.member.get_mut(),
-            Coding::Deflate(decoder) => decoder.get_mut(),
+            Coding::Deflate(deflate) => deflate.limited(),
         }
     }
 }
@@ -176,15 +186,45 @@ impl Gzip {
     }
 }
 
-/// What follows the end is padding here, too.
-fn push_deflate(decoder: &mut ZlibDecoder<Limited>, mut chunk: &[u8]) -> io::Result<()> {
-    while !chunk.is_empty() {
-        match decoder.write(chunk)? {
-            0 => return Ok(()),
-            written => chunk = &chunk[written..],
+impl Deflate {
+    fn push(&mut self, mut chunk: &[u8]) -> io::Result<()> {
+        while let Some(byte) = chunk.first() {
+            let written = match self {
+                Self::Either(limited) if byte & 0xf == ZLIB => {
+                    *self = Self::Zlib(ZlibDecoder::new(mem::take(limited)));
+                    continue;
+                }
+                Self::Either(limited) => {
+                    *self = Self::Raw(DeflateDecoder::new(mem::take(limited)));
+                    continue;
+                }
+                Self::Zlib(decoder) => decoder.write(chunk)?,
+                Self::Raw(decoder) => decoder.write(chunk)?,
+            };
+            if written == 0 {
+                // What follows the end is padding here, too.
+                return Ok(());
+            }
+            chunk = &chunk[written..];
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Either(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::Zlib(decoder) => decoder.try_finish(),
+            Self::Raw(decoder) => decoder.try_finish(),
         }
     }
-    Ok(())
+
+    fn limited(&mut self) -> &mut Limited {
+        match self {
+            Self::Either(limited) => limited,
+            Self::Zlib(decoder) => decoder.get_mut(),
+            Self::Raw(decoder) => decoder.get_mut(),
+        }
+    }
 }
 
 impl Write for Limited {
@@ -206,7 +246,7 @@ impl Write for Limited {
 mod tests {
     use flate2::{
         Compression,
-        write::{GzEncoder, ZlibEncoder},
+        write::{DeflateEncoder, GzEncoder, ZlibEncoder},
     };
     use http::HeaderValue;
 
@@ -220,6 +260,12 @@ mod tests {
 
     fn deflate(text: &str) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn raw_deflate(text: &str, level: Compression) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), level);
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap()
     }
@@ -252,6 +298,31 @@ mod tests {
             assert_eq!(unpacked("gzip", &padded).as_deref(), Ok("abcd"));
             let padded = [&deflate("ab")[..], padding].concat();
             assert_eq!(unpacked("deflate", &padded).as_deref(), Ok("ab"));
+        }
+    }
+
+    #[test]
+    fn deflate_is_read_in_both_forms() {
+        for text in ["", "a", "abcabcabc", "{\"_id\":\"x\"}"] {
+            for level in [
+                Compression::none(),
+                Compression::fast(),
+                Compression::best(),
+            ] {
+                let raw = raw_deflate(text, level);
+                assert_eq!(unpacked("deflate", &raw).as_deref(), Ok(text), "{raw:?}");
+                let padded = [&raw[..], b"\0junk"].concat();
+                assert_eq!(unpacked("deflate", &padded).as_deref(), Ok(text));
+            }
+        }
+        let raw = raw_deflate("abcabcabc", Compression::best());
+        for broken in [
+            &b""[..],
+            &raw[..raw.len() - 1],
+            &deflate("ab")[..5],
+            b"\xff\xff",
+        ] {
+            assert_eq!(unpacked("deflate", broken), Err(BROKEN), "{broken:?}");
         }
     }
 
