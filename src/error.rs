@@ -76,8 +76,8 @@ pub enum Error {
     DeadlineExceeded(Limit),
     /// INTERNAL, `UPSTREAM_MALFORMED`: an answer that this version doesn't understand.
     UpstreamMalformed {
-        /// The status.
-        http_status: u16,
+        /// The status, if it could be read.
+        http_status: Option<u16>,
         /// What was wrong with the answer.
         problem: &'static str,
         /// Where, if the JSON's parser said it. Never a piece of the answer.
@@ -124,8 +124,22 @@ pub enum Unavailable {
     ConnectionRefused,
     /// No connection within the time limit for connecting.
     ConnectTimeout,
-    /// The TLS handshake failed.
-    TlsHandshake,
+    /// The other side's certificate has expired.
+    CertificateExpired,
+    /// The other side's certificate isn't valid yet.
+    CertificateNotYetValid,
+    /// The other side's certificate is for another name.
+    CertificateForAnotherName,
+    /// Nobody who is trusted vouches for the other side's certificate.
+    AuthorityNotTrusted,
+    /// TLS can't be spoken for another reason.
+    Tls,
+    /// The connection was closed before TLS was agreed on.
+    ClosedInHandshake,
+    /// The proxy doesn't let the connection through.
+    ProxyRefused,
+    /// The proxy asks for credentials, with a 407.
+    ProxyAuthentication,
     /// No connection for another reason.
     NotConnected,
     /// The connection was closed under the request, before an answer.
@@ -136,7 +150,7 @@ pub enum Unavailable {
     CutOff,
     /// It doesn't answer at all.
     Silent,
-    /// 408, 502, 503 or 504.
+    /// 408, 502 to 504, 520 to 527, or 530.
     Status(u16),
 }
 
@@ -167,8 +181,12 @@ impl Error {
                 ..
             }
             | Self::UpstreamEndpointMissing { http_status }
-            | Self::UpstreamFailed { http_status }
-            | Self::UpstreamMalformed { http_status, .. } => Some(*http_status),
+            | Self::UpstreamFailed { http_status } => Some(*http_status),
+            Self::UpstreamMalformed { http_status, .. } => *http_status,
+            Self::UpstreamUnavailable {
+                cause: Unavailable::ProxyAuthentication,
+                ..
+            } => Some(407),
             Self::InvalidCallId(_)
             | Self::InvalidMaxAge
             | Self::InvalidCredentials { .. }
@@ -201,7 +219,14 @@ impl Unavailable {
             Self::UnknownHost => "unknown host",
             Self::ConnectionRefused => "connection refused",
             Self::ConnectTimeout => "no connection in time",
-            Self::TlsHandshake => "TLS handshake failed",
+            Self::CertificateExpired => "certificate expired",
+            Self::CertificateNotYetValid => "certificate not valid yet",
+            Self::CertificateForAnotherName => "certificate for another name",
+            Self::AuthorityNotTrusted => "authority not trusted",
+            Self::Tls => "TLS handshake failed",
+            Self::ClosedInHandshake => "closed during the handshake",
+            Self::ProxyRefused => "refused by the proxy",
+            Self::ProxyAuthentication => "the proxy asks for credentials",
             Self::NotConnected => "no connection",
             Self::ConnectionClosed => "connection closed before an answer",
             Self::NotHttp => "answer is not HTTP that can be read",

@@ -16,5 +16,6 @@ mod upstream;
 pub use client::{Client, Options};
 pub use json::Malformed;
 pub use method::Method;
+pub use tls::TrustAnchors;
 pub use translate::video_conference;
-pub use upstream::{BaseUrl, Proxy, TrustAnchors};
+pub use upstream::{BaseUrl, Proxy};

@@ -31,7 +31,7 @@ pub(super) fn check(
         Ok(source) => Ok((config, source)),
         Err(problem) => {
             let mut problems = Problems::default();
-            problems.note(format!("--upstream-url: {problem}"));
+            problems.note(problem);
             Err(problems.into_vec())
         }
     }

@@ -84,15 +84,23 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
         Unavailable::UnknownHost
         | Unavailable::ConnectionRefused
         | Unavailable::ConnectTimeout
+        | Unavailable::ClosedInHandshake
         | Unavailable::NotConnected => Some(Again::Later),
         // Who says when to come again is taken at their word.
-        Unavailable::Status(502..=504) => {
+        Unavailable::Status(502..) => {
             let head = exchange.head.as_ref();
             let is_timed = head.is_some_and(|head| head.retry_after.is_some());
             (!is_timed).then_some(Again::Later)
         }
-        // A certificate isn't mended by asking again, an answer that has begun isn't repeated.
-        Unavailable::TlsHandshake
+        // A certificate isn't mended by asking again, nor is a proxy's mind changed; an answer that has
+        // begun isn't repeated.
+        Unavailable::CertificateExpired
+        | Unavailable::CertificateNotYetValid
+        | Unavailable::CertificateForAnotherName
+        | Unavailable::AuthorityNotTrusted
+        | Unavailable::Tls
+        | Unavailable::ProxyRefused
+        | Unavailable::ProxyAuthentication
         | Unavailable::NotHttp
         | Unavailable::CutOff
         | Unavailable::Silent

@@ -9,8 +9,6 @@ use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
 use self::packing::Packed;
-use super::failure::cut_off;
-use crate::error::Error;
 
 /// The codings that are understood, for `Accept-Encoding`.
 pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
@@ -32,20 +30,22 @@ const DISCARDING_IN_BACKGROUND: Duration = Duration::from_millis(250);
 /// How much of such a body is read, in bytes.
 const MAX_DISCARDED: usize = 64 * 1024;
 
+/// Why a body can't be had.
+pub(super) enum Failure {
+    /// It ended before its end.
+    CutOff(reqwest::Error),
+    /// It can't be unpacked.
+    Malformed(&'static str),
+}
+
 /// Reads the body of a success, of at most `max_bytes` when it is unpacked.
-pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
-    let http_status = response.status().as_u16();
-    let malformed = |problem| Error::UpstreamMalformed {
-        http_status,
-        problem,
-        detail: None,
-    };
+pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Packed::new(response.headers(), max_bytes)
-        .ok_or_else(|| malformed("unknown content encoding"))?;
-    while let Some(chunk) = response.chunk().await.map_err(|_| cut_off())? {
-        body.push(&chunk).map_err(malformed)?;
+        .ok_or(Failure::Malformed("unknown content encoding"))?;
+    while let Some(chunk) = response.chunk().await.map_err(Failure::CutOff)? {
+        body.push(&chunk).map_err(Failure::Malformed)?;
     }
-    body.finish().map_err(malformed)
+    body.finish().map_err(Failure::Malformed)
 }
 
 /// Reads the body of a refusal as far as it is to be had soon and within `max_bytes`. Whatever is

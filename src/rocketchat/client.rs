@@ -7,12 +7,12 @@ use reqwest::{Response, redirect, retry};
 
 use super::{
     BaseUrl, Method, Proxy, TrustAnchors, body,
-    failure::{self, no_answer},
+    failure::{self, Reports, cut_off, no_answer},
     head, tls,
 };
 use crate::{
     credentials::{AUTH_TOKEN, USER_ID},
-    error::Error,
+    error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment},
     query::{Attempt, Connection, Query},
     source::Upstream,
@@ -24,6 +24,9 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 /// Node closes an idle connection after 5 s, the library's pool keeps one for 90 s: a request on a
 /// connection that is just being closed would fail.
 const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// How many lines the head of an answer may have.
+const MAX_HEADERS: usize = 256;
 
 /// Where Rocket.Chat is and how it may be spoken to.
 #[derive(Clone)]
@@ -48,6 +51,7 @@ pub struct Client {
     connecting: reqwest::Client,
     base_url: BaseUrl,
     max_body_bytes: usize,
+    reports: Reports,
 }
 
 impl Client {
@@ -66,9 +70,11 @@ impl Client {
         let builder = || builder(&options).tls_backend_preconfigured(tls.clone());
         let pooling = builder().build();
         let connecting = builder().pool_max_idle_per_host(0).build();
+        let proxy = options.proxy.as_ref().map(|it| it.origin().to_owned());
         Ok(Self {
-            pooling: pooling.map_err(|error| error_text(&error))?,
-            connecting: connecting.map_err(|error| error_text(&error))?,
+            pooling: pooling.map_err(|error| failure::causes(&error))?,
+            connecting: connecting.map_err(|error| failure::causes(&error))?,
+            reports: Reports::new(options.base_url.origin(), proxy),
             base_url: options.base_url,
             max_body_bytes: options.max_body_bytes,
         })
@@ -85,7 +91,7 @@ impl<M: Method> Upstream<M> for Client {
                 return Exchange {
                     sent: (!error.is_connect() && !error.is_builder()).then_some(sent),
                     head: None,
-                    result: Err(no_answer(&error)),
+                    result: Err(self.no_answer(&error, attempt)),
                 };
             }
         };
@@ -119,6 +125,27 @@ impl Client {
             .header(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING)
     }
 
+    /// What it means that `attempt` got no answer.
+    fn no_answer(&self, error: &reqwest::Error, attempt: &Attempt) -> Error {
+        let refusal = no_answer(error);
+        // As a rule an idle connection was closed at the moment at which it was used again. If not, the
+        // second attempt shows it.
+        let is_routine = attempt.connection == Connection::Any
+            && matches!(
+                refusal,
+                Error::UpstreamUnavailable {
+                    cause: Unavailable::ConnectionClosed,
+                    ..
+                }
+            );
+        if is_routine {
+            tracing::debug!(causes = failure::causes(error), "connection closed");
+        } else {
+            self.reports.add(&refusal, failure::causes(error));
+        }
+        refusal
+    }
+
     /// What `response` says. Of its body as much is read as is needed for that; the rest is seen to,
     /// so that its connection can be used again.
     async fn result<M: Method>(
@@ -129,14 +156,26 @@ impl Client {
         mut response: Response,
     ) -> Result<M::Answer, Error> {
         if response.status().is_success() {
-            let body = body::read(&mut response, self.max_body_bytes).await;
-            if body.is_err() {
-                body::discard(response, attempt.wanted_until()).await;
-            }
-            return M::answer(&body?).map_err(|malformed| Error::UpstreamMalformed {
-                http_status: head.status,
-                problem: malformed.problem,
-                detail: malformed.detail,
+            let malformed = |problem, detail| Error::UpstreamMalformed {
+                http_status: Some(head.status),
+                problem,
+                detail,
+            };
+            let failure = match body::read(&mut response, self.max_body_bytes).await {
+                Ok(body) => {
+                    let answer = M::answer(&body);
+                    return answer.map_err(|it| malformed(it.problem, it.detail));
+                }
+                Err(failure) => failure,
+            };
+            body::discard(response, attempt.wanted_until()).await;
+            return Err(match failure {
+                body::Failure::CutOff(error) => {
+                    let refusal = cut_off();
+                    self.reports.add(&refusal, failure::causes(&error));
+                    refusal
+                }
+                body::Failure::Malformed(problem) => malformed(problem, None),
             });
         }
         let body = if failure::is_refined_by_body(head.status) {
@@ -146,7 +185,11 @@ impl Client {
         };
         body::discard(response, attempt.wanted_until()).await;
         let token = &query.credentials.auth_token;
-        Err(failure::refusal(M::ROUTE, head, &body, token))
+        let refusal = failure::refusal(M::ROUTE, head, &body, token);
+        if head.status == 407 {
+            self.reports.add(&refusal, "HTTP status 407".to_owned());
+        }
+        Err(refusal)
     }
 }
 
@@ -154,6 +197,8 @@ impl Client {
 fn builder(options: &Options) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
+        // Default 100: proxies with a habit of cookies send more.
+        .http1_max_headers(MAX_HEADERS)
         // Default none: an unreachable host would use up the whole deadline.
         .connect_timeout(options.connect_timeout)
         .pool_idle_timeout(POOL_IDLE)
@@ -169,15 +214,4 @@ fn builder(options: &Options) -> reqwest::ClientBuilder {
         builder = builder.proxy(proxy.into_inner());
     }
     builder
-}
-
-/// The library's message with what caused it.
-fn error_text(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

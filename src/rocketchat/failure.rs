@@ -1,6 +1,8 @@
 //! From a refusal of Rocket.Chat to our error.
 
+mod causes;
 mod no_answer;
+mod report;
 mod wait;
 
 use serde_json::{Map, Value};
@@ -12,7 +14,9 @@ use crate::{
     exchange::Head,
     route::Route,
 };
+pub(super) use causes::text as causes;
 pub(super) use no_answer::{cut_off, no_answer};
+pub(super) use report::Reports;
 
 /// The longest piece of `error` that is passed on, in bytes.
 const MAX_ERROR_BYTES: usize = 512;
@@ -37,7 +41,10 @@ pub(super) fn refusal(route: &'static Route, head: &Head, body: &[u8], token: &A
         403 => Error::Forbidden(text()),
         404 if is_refusal_of_rocketchat(json.as_ref()) => Error::CallNotFound,
         404 | 405 => Error::UpstreamEndpointMissing { http_status },
-        408 | 502 | 503 | 504 => Error::UpstreamUnavailable {
+        // The proxy's refusal, whom Rocket.Chat's callers can't help.
+        407 => no_answer::proxy_authentication(),
+        // From 520 on they are those of a CDN that speaks for a server which it can't reach.
+        408 | 502..=504 | 520..=527 | 530 => Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
             retry_after: wait::while_unavailable(head),
         },
@@ -48,7 +55,7 @@ pub(super) fn refusal(route: &'static Route, head: &Head, body: &[u8], token: &A
         },
         500..=599 => Error::UpstreamFailed { http_status },
         _ => Error::UpstreamMalformed {
-            http_status,
+            http_status: Some(http_status),
             problem: match http_status {
                 300..=399 => "a redirection, which is not followed",
                 _ => "a status that Rocket.Chat does not use here",
@@ -121,7 +128,7 @@ mod tests {
     fn the_status_decides_and_the_body_refines() {
         let html = "<html>no</html>";
         let malformed = |http_status, problem| Error::UpstreamMalformed {
-            http_status,
+            http_status: Some(http_status),
             problem,
             detail: None,
         };
@@ -191,8 +198,15 @@ mod tests {
             (502, html, unavailable(502)),
             (503, html, unavailable(503)),
             (504, html, unavailable(504)),
+            (520, html, unavailable(520)),
+            (527, "", unavailable(527)),
+            (530, html, unavailable(530)),
+            (407, html, no_answer::proxy_authentication()),
             (500, html, Error::UpstreamFailed { http_status: 500 }),
             (501, "", Error::UpstreamFailed { http_status: 501 }),
+            (519, "", Error::UpstreamFailed { http_status: 519 }),
+            (528, "", Error::UpstreamFailed { http_status: 528 }),
+            (531, "", Error::UpstreamFailed { http_status: 531 }),
             (599, "", Error::UpstreamFailed { http_status: 599 }),
             (
                 302,

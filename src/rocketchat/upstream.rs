@@ -4,10 +4,6 @@ use std::{fmt::Write, net::IpAddr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 
 /// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
 /// reader of queries understands.
@@ -25,12 +21,9 @@ pub struct BaseUrl(Url);
 #[derive(Clone)]
 pub struct Proxy {
     inner: reqwest::Proxy,
-    is_https: bool,
+    /// Its URL without credentials.
+    origin: String,
 }
-
-/// The certificates of the authorities that may vouch for Rocket.Chat.
-#[derive(Clone)]
-pub struct TrustAnchors(RootCertStore);
 
 impl BaseUrl {
     /// Reads a URL, with or without a path prefix and trailing slashes.
@@ -54,6 +47,11 @@ impl BaseUrl {
     /// Whether TLS is spoken.
     pub(super) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Its scheme, host and port.
+    pub(super) fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
     }
 
     /// Whether others on the way can read what is sent there, tokens included.
@@ -97,15 +95,20 @@ impl Proxy {
     /// What is wrong with it, in words for an operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = http_url(text)?;
-        let is_https = url.scheme() == "https";
+        let origin = url.origin().ascii_serialization();
         reqwest::Proxy::all(url)
-            .map(|inner| Self { inner, is_https })
+            .map(|inner| Self { inner, origin })
             .map_err(|_| "is not the URL of a proxy".to_owned())
     }
 
     /// Whether TLS is spoken to it.
     pub(super) fn is_https(&self) -> bool {
-        self.is_https
+        self.origin.starts_with("https:")
+    }
+
+    /// Its scheme, host and port.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub(super) fn into_inner(self) -> reqwest::Proxy {
@@ -113,37 +116,17 @@ impl Proxy {
     }
 }
 
-impl TrustAnchors {
-    /// Reads one or more certificates in PEM.
-    ///
-    /// # Errors
-    /// What is wrong with them, in words for an operator.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
-        let unreadable = || "is not a certificate in PEM".to_owned();
-        let mut anchors = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| unreadable())?;
-            anchors
-                .add(certificate)
-                .map_err(|error| format!("has a certificate that is none: {error}"))?;
-        }
-        if anchors.is_empty() {
-            return Err("has no certificate in PEM".to_owned());
-        }
-        Ok(Self(anchors))
-    }
-
-    pub(super) fn into_inner(self) -> RootCertStore {
-        self.0
-    }
-}
-
 /// A URL that the client can call.
 fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
+    let scheme = text.split("://").next().unwrap_or_default();
+    // The parser would say of quotes around it, as environment files have them, that a base is missing.
+    if !["http", "https"]
+        .iter()
+        .any(|it| scheme.eq_ignore_ascii_case(it))
+    {
         return Err("must begin with http:// or https://".to_owned());
     }
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
     // Of hosts, the client's own type of URLs accepts less.
     if url.as_str().parse::<http::Uri>().is_err() || url.port() == Some(0) {
         return Err("has a host or a port that can't be called".to_owned());

@@ -27,5 +27,7 @@ mod shutdown;
 mod startup;
 mod support;
 mod upstream_bodies;
+mod upstream_log;
+mod upstream_proxy;
 mod upstream_request;
 mod upstream_tls;

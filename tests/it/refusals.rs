@@ -18,7 +18,7 @@ use videoconf_facade::{
     source::{Answer, Lookup},
 };
 
-use crate::support::{Facade, Failing, as_user, request, sandbox, soon, with_metadata};
+use crate::support::{Facade, Failing, SMALLEST, as_user, request, sandbox, soon, with_metadata};
 
 /// Longer than anybody would wait who doesn't mean to, and well within what a body is waited for.
 const LATE: Duration = Duration::from_millis(200);
@@ -114,11 +114,6 @@ async fn statuses_of_rocketchat() {
         || row(Code::Unauthenticated, "CREDENTIALS_REJECTED").with("http_status", "401");
     let missing =
         |status| row(Code::Unimplemented, "UPSTREAM_ENDPOINT_MISSING").with("http_status", status);
-    let unavailable = |status| {
-        row(Code::Unavailable, "UPSTREAM_UNAVAILABLE")
-            .with("http_status", status)
-            .retry(1000)
-    };
     let malformed = |status| row(Code::Internal, "UPSTREAM_MALFORMED").with("http_status", status);
     let failed = |status| row(Code::Internal, "UPSTREAM_FAILED").with("http_status", status);
     let limited = || row(Code::ResourceExhausted, "UPSTREAM_RATE_LIMITED").quota();
@@ -172,17 +167,10 @@ async fn statuses_of_rocketchat() {
         (text(404), missing("404")),
         (json(404, r#"["success"]"#), missing("404")),
         (json(405, r#"{"status":"error","message":"API endpoint does not exist"}"#), missing("405")),
-        (Reply::new(408), unavailable("408")),
-        (text(502), unavailable("502")),
-        (text(503), unavailable("503")),
-        (text(504), unavailable("504")),
-        (
-            text(503).header("retry-after", "7"),
-            row(Code::Unavailable, "UPSTREAM_UNAVAILABLE").retry(7000),
-        ),
         (Reply::new(500).body("Internal Server Error"), failed("500")),
         (text(501), failed("501")),
-        (text(520), failed("520")),
+        (text(519), failed("519")),
+        (text(528), failed("528")),
         (Reply::new(302).header("location", "https://elsewhere"), malformed("302")),
         (Reply::new(402), malformed("402")),
         (Reply::new(431), malformed("431")),
@@ -204,6 +192,58 @@ async fn statuses_of_rocketchat() {
         let status = scripted(&sandbox, &facade, reply).await;
         expected.check(&status, &case);
         assert!(!format!("{status:?}").contains("internals"), "{case}");
+    }
+}
+
+/// Of Rocket.Chat, of a proxy, and of a CDN that can't reach it.
+#[tokio::test]
+async fn statuses_of_passing_trouble() {
+    let unavailable = |status| {
+        row(Code::Unavailable, "UPSTREAM_UNAVAILABLE")
+            .with("http_status", status)
+            .retry(1000)
+    };
+    let limited = || row(Code::ResourceExhausted, "UPSTREAM_RATE_LIMITED").quota();
+    let text = |status| {
+        Reply::new(status)
+            .header("content-type", "text/html")
+            .body("<html>no</html>")
+    };
+    let cases = [
+        (Reply::new(408), unavailable("408")),
+        (text(502), unavailable("502")),
+        (text(503), unavailable("503")),
+        (text(504), unavailable("504")),
+        (
+            text(503).header("retry-after", "7"),
+            row(Code::Unavailable, "UPSTREAM_UNAVAILABLE").retry(7000),
+        ),
+        (text(520), unavailable("520")),
+        (text(521), unavailable("521")),
+        (text(527), unavailable("527")),
+        (text(530), unavailable("530")),
+        (
+            text(522).header("retry-after", "601"),
+            row(Code::Unavailable, "UPSTREAM_UNAVAILABLE").retry(600_000),
+        ),
+        (
+            Reply::new(429).header("retry-after", "600"),
+            limited().retry(600_000),
+        ),
+        (
+            Reply::new(407),
+            row(Code::Unavailable, "UPSTREAM_UNAVAILABLE")
+                .with("http_status", "407")
+                .with("problem", "the proxy asks for credentials")
+                .retry(1000),
+        ),
+    ];
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for (number, (reply, expected)) in cases.into_iter().enumerate() {
+        let case = format!("case {number}: {reply:?}");
+        let status = scripted(&sandbox, &facade, reply).await;
+        expected.check(&status, &case);
     }
 }
 
@@ -274,6 +314,38 @@ async fn no_answer_at_all() {
     let facade = Facade::with(&["--upstream-url", "http://host.invalid"]).await;
     let status = facade.get("x").await.expect_err("a refusal");
     unavailable("unknown host").check(&status, "unknown host");
+}
+
+/// Beyond what is read of a head, it is an answer that isn't understood, and none that is missing.
+#[tokio::test]
+async fn heads_of_any_size() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    let with = |lines: usize, length: usize| {
+        let value = "x".repeat(length);
+        (0..lines).fold(Reply::json(200, SMALLEST), |reply, _| {
+            reply.header("set-cookie", &value)
+        })
+    };
+    for reply in [with(101, 10), with(240, 10), with(30, 10_000)] {
+        facade
+            .get_scripted(&sandbox, reply)
+            .await
+            .expect("an answer");
+    }
+    let asked = sandbox.requests().len();
+    for reply in [with(260, 10), with(60, 10_000)] {
+        let status = facade.get_scripted(&sandbox, reply).await.unwrap_err();
+        row(Code::Internal, "UPSTREAM_MALFORMED")
+            .with("problem", "headers beyond the limit")
+            .with("http_status", "(absent)")
+            .check(&status, "large");
+    }
+    assert_eq!(
+        sandbox.requests().len(),
+        asked + 2,
+        "nothing is asked twice"
+    );
 }
 
 /// An error status wins over whatever is wrong with its body.

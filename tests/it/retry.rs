@@ -120,10 +120,12 @@ async fn nothing_else_is_asked_twice() {
         Reply::new(401),
         Reply::new(403),
         Reply::new(404),
+        Reply::new(407),
         Reply::new(408),
         Reply::new(429).header("retry-after", "0"),
         Reply::new(500),
         Reply::new(503).header("retry-after", "0"),
+        Reply::new(522).header("retry-after", "0"),
         Reply::new(302).header("location", "/"),
         Reply::new(200),
         Reply::json(200, html),
@@ -170,6 +172,8 @@ async fn what_a_proxy_says_of_passing_trouble_is_asked_twice() {
         Reply::new(502).body("<html>no</html>"),
         Reply::new(503).header("connection", "close"),
         Reply::new(504),
+        Reply::new(520),
+        Reply::new(530),
     ] {
         let case = format!("{reply:?}");
         let sandbox = sandbox().await;

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod fake;
 pub mod original;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 
 use std::{

@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use rcgen::{CertificateParams, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, date_time_ymd,
+};
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -10,12 +13,16 @@ use videoconf_facade::sandbox::{Reply, Sandbox};
 
 use crate::support::{
     Facade, SMALLEST,
-    authority::{Authority, pem_file},
+    authority::{Authority, pem_file, serve_tls},
     process::{Server, serve},
     sandbox, soon,
 };
 
 const HANDSHAKE: &str = "TLS handshake failed";
+
+const NOT_TRUSTED: &str = "authority not trusted";
+
+const ANOTHER_NAME: &str = "certificate for another name";
 
 async fn answering() -> Sandbox {
     let sandbox = sandbox().await;
@@ -41,7 +48,10 @@ fn assert_unavailable(status: &Status, problem: &str, case: &str) {
 async fn a_given_authority_is_trusted_and_no_other() {
     let (ours, other) = (Authority::new(), Authority::new());
     let sandbox = answering().await;
-    let url = format!("https://{}", ours.serve("127.0.0.1", &sandbox).await);
+    let url = format!(
+        "https://{}",
+        ours.serve("127.0.0.1", sandbox.address()).await
+    );
     let both = pem_file(&(other.pem() + &ours.pem()));
 
     for ca in [&ours.file(), &both] {
@@ -52,7 +62,7 @@ async fn a_given_authority_is_trusted_and_no_other() {
 
     let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &other.file()]).await;
     let status = facade.get("x").await.expect_err("not trusted");
-    assert_unavailable(&status, HANDSHAKE, "another authority");
+    assert_unavailable(&status, NOT_TRUSTED, "another authority");
     assert_eq!(sandbox.requests().len(), 2, "nothing is sent to a stranger");
 }
 
@@ -61,7 +71,10 @@ async fn a_given_authority_is_trusted_and_no_other() {
 async fn without_a_given_authority_the_systems_are_trusted() {
     let (ours, other) = (Authority::new(), Authority::new());
     let sandbox = answering().await;
-    let url = format!("https://{}", ours.serve("127.0.0.1", &sandbox).await);
+    let url = format!(
+        "https://{}",
+        ours.serve("127.0.0.1", sandbox.address()).await
+    );
     let ask = async |flags: &[&str], system: &Authority| {
         let flags = [&["--upstream-url", &url], flags].concat();
         let mut command = serve(&flags);
@@ -80,7 +93,7 @@ async fn without_a_given_authority_the_systems_are_trusted() {
         ),
     ] {
         let status = ask(flags, system).await.expect_err(case);
-        assert_unavailable(&status, HANDSHAKE, case);
+        assert_unavailable(&status, NOT_TRUSTED, case);
     }
     assert_eq!(sandbox.requests().len(), 1);
 }
@@ -95,39 +108,138 @@ async fn the_certificate_must_be_for_this_host_and_now() {
         change(&mut params);
         params
     };
-    for (case, host, params) in [
-        ("another address", "127.0.0.1", with("127.0.0.2", |_| ())),
+    for (host, params, problem) in [
+        ("127.0.0.1", with("127.0.0.2", |_| ()), ANOTHER_NAME),
+        ("127.0.0.1", with("localhost", |_| ()), ANOTHER_NAME),
+        ("localhost", with("elsewhere.example", |_| ()), ANOTHER_NAME),
         (
-            "a name for an address",
-            "127.0.0.1",
-            with("localhost", |_| ()),
-        ),
-        (
-            "another name",
-            "localhost",
-            with("elsewhere.example", |_| ()),
-        ),
-        (
-            "expired",
             "127.0.0.1",
             with("127.0.0.1", |it| it.not_after = date_time_ymd(2020, 1, 1)),
+            "certificate expired",
         ),
         (
-            "not yet valid",
             "127.0.0.1",
             with("127.0.0.1", |it| it.not_before = date_time_ymd(4000, 1, 1)),
+            "certificate not valid yet",
+        ),
+        (
+            "127.0.0.1",
+            with("127.0.0.1", |it| {
+                it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            }),
+            HANDSHAKE,
         ),
     ] {
-        let port = authority.serve_with(params, &sandbox).await.port();
+        let case = format!("{host} {params:?}");
+        let port = authority.serve_with(params, sandbox.address()).await.port();
         let url = format!("https://{host}:{port}");
         let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
-        let status = facade.get("x").await.expect_err(case);
-        assert_unavailable(&status, HANDSHAKE, case);
+        let status = facade.get("x").await.expect_err(&case);
+        assert_unavailable(&status, problem, &case);
     }
     assert!(sandbox.requests().is_empty());
 
-    let port = authority.serve("localhost", &sandbox).await.port();
+    let port = authority.serve("localhost", sandbox.address()).await.port();
     let url = format!("https://localhost:{port}");
+    let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
+    facade.get("x").await.expect("an answer");
+}
+
+/// As `openssl req -x509` makes one, which says of itself that it is an authority's.
+fn self_signed(name: &str, change: fn(&mut CertificateParams)) -> (Certificate, KeyPair) {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap(), key)
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_if_it_was_given() {
+    let sandbox = answering().await;
+    let other = Authority::new().file();
+    let own = "its own";
+    for (name, change, ca, problem) in [
+        (
+            "localhost",
+            (|_| ()) as fn(&mut CertificateParams),
+            own,
+            None,
+        ),
+        // One that is no authority's.
+        ("localhost", |it| it.is_ca = IsCa::ExplicitNoCa, own, None),
+        ("localhost", |_| (), &other, Some(NOT_TRUSTED)),
+        (
+            "localhost",
+            |it| it.is_ca = IsCa::NoCa,
+            &other,
+            Some(NOT_TRUSTED),
+        ),
+        ("elsewhere.example", |_| (), own, Some(ANOTHER_NAME)),
+        (
+            "localhost",
+            |it| it.not_after = date_time_ymd(2020, 1, 1),
+            own,
+            Some("certificate expired"),
+        ),
+        (
+            "localhost",
+            |it| it.not_before = date_time_ymd(4000, 1, 1),
+            own,
+            Some("certificate not valid yet"),
+        ),
+    ] {
+        let (certificate, key) = self_signed(name, change);
+        let port = serve_tls(&certificate, &key, sandbox.address())
+            .await
+            .port();
+        let url = format!("https://localhost:{port}");
+        let own_file = pem_file(&certificate.pem());
+        let ca = if ca == own { &own_file } else { ca };
+        let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", ca]).await;
+        let answer = facade.get("x").await;
+        let case = format!("{name} {problem:?}");
+        match problem {
+            None => drop(answer.expect(&case)),
+            Some(problem) => assert_unavailable(&answer.expect_err(&case), problem, &case),
+        }
+    }
+}
+
+/// Others with the name and even the key of what was given aren't it.
+#[tokio::test]
+async fn a_certificate_that_was_given_is_matched_whole() {
+    let sandbox = answering().await;
+    let (given, key) = self_signed("elsewhere.example", |_| ());
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let similar = params.self_signed(&key).unwrap();
+    let port = serve_tls(&similar, &key, sandbox.address()).await.port();
+    let url = format!("https://localhost:{port}");
+    let ca = pem_file(&given.pem());
+    let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
+    let status = facade.get("x").await.expect_err("not the same");
+    assert_unavailable(&status, NOT_TRUSTED, "similar");
+    assert!(sandbox.requests().is_empty());
+}
+
+/// Trusted itself, without who signed it.
+#[tokio::test]
+async fn a_signed_certificate_is_trusted_if_it_was_given() {
+    let sandbox = answering().await;
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let authority = CertifiedIssuer::self_signed(
+        CertificateParams::new([]).unwrap(),
+        KeyPair::generate().unwrap(),
+    )
+    .unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let port = serve_tls(&certificate, &key, sandbox.address())
+        .await
+        .port();
+    let url = format!("https://localhost:{port}");
+    let ca = pem_file(&certificate.pem());
     let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
     facade.get("x").await.expect("an answer");
 }
@@ -147,7 +259,10 @@ async fn plain_http_on_an_https_url() {
 async fn tls_on_a_plain_http_url() {
     let authority = Authority::new();
     let sandbox = answering().await;
-    let url = format!("http://{}", authority.serve("127.0.0.1", &sandbox).await);
+    let url = format!(
+        "http://{}",
+        authority.serve("127.0.0.1", sandbox.address()).await
+    );
     let facade = Facade::with(&["--upstream-url", &url]).await;
     let status = facade.get("x").await.expect_err("no HTTP");
     assert_unavailable(&status, "answer is not HTTP that can be read", "TLS");
@@ -169,7 +284,7 @@ async fn a_connection_closed_in_the_handshake() {
     };
     let (answer, ()) = tokio::join!(facade.get("x"), soon(close));
     let status = answer.expect_err("no handshake");
-    assert_unavailable(&status, "no connection", "closed");
+    assert_unavailable(&status, "closed during the handshake", "closed");
 }
 
 #[tokio::test]

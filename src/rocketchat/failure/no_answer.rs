@@ -1,8 +1,13 @@
 //! From a failed connection to our error.
 
-use std::{error::Error as StdError, io};
+use std::io;
 
-use super::wait;
+use rustls::CertificateError;
+
+use super::{
+    causes::{causes, find},
+    wait,
+};
 use crate::error::{Error, Unavailable};
 
 /// What it means that a request got no answer.
@@ -10,67 +15,117 @@ pub(in crate::rocketchat) fn no_answer(error: &reqwest::Error) -> Error {
     if error.is_builder() {
         return Error::Internal;
     }
-    let cause = if error.is_dns() {
-        Unavailable::UnknownHost
-    } else if error.is_connect() && error.is_timeout() {
-        Unavailable::ConnectTimeout
-    } else if error.is_connect() {
-        match find::<io::Error>(error).map(io::Error::kind) {
-            _ if find::<rustls::Error>(error).is_some() => Unavailable::TlsHandshake,
-            Some(io::ErrorKind::ConnectionRefused) => Unavailable::ConnectionRefused,
-            _ => Unavailable::NotConnected,
-        }
-    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+    let by_http = find::<hyper::Error>(error);
+    if by_http.is_some_and(hyper::Error::is_parse_too_large) {
+        return Error::UpstreamMalformed {
+            http_status: None,
+            problem: "headers beyond the limit",
+            detail: None,
+        };
+    }
+    let cause = if error.is_connect() {
+        no_connection(error)
+    } else if let Some(error) = find(error) {
+        // A server may say what it thinks of our side of the handshake after the end of it.
+        tls(error)
+    } else if by_http.is_some_and(hyper::Error::is_parse) {
         Unavailable::NotHttp
-    } else if is_closed(error) {
+    } else if is_closed(error) || by_http.is_some_and(is_closed_by_http) {
         Unavailable::ConnectionClosed
     } else {
         Unavailable::NotConnected
     };
+    unavailable(cause)
+}
+
+/// What it means that an answer's body ended before its end.
+pub(in crate::rocketchat) fn cut_off() -> Error {
+    unavailable(Unavailable::CutOff)
+}
+
+/// What it means that a proxy asks for credentials.
+pub(super) fn proxy_authentication() -> Error {
+    unavailable(Unavailable::ProxyAuthentication)
+}
+
+fn unavailable(cause: Unavailable) -> Error {
     Error::UpstreamUnavailable {
         cause,
         retry_after: wait::UNAVAILABLE,
     }
 }
 
-/// What it means that an answer's body ended before its end.
-pub(in crate::rocketchat) fn cut_off() -> Error {
-    Error::UpstreamUnavailable {
-        cause: Unavailable::CutOff,
-        retry_after: wait::UNAVAILABLE,
+fn no_connection(error: &reqwest::Error) -> Unavailable {
+    if let Some(cause) = causes(error).find_map(|cause| tunnel(&cause.to_string())) {
+        cause
+    } else if error.is_dns() {
+        Unavailable::UnknownHost
+    } else if error.is_timeout() {
+        Unavailable::ConnectTimeout
+    } else if let Some(error) = find(error) {
+        tls(error)
+    } else if has_kind(error, &[io::ErrorKind::ConnectionRefused]) {
+        Unavailable::ConnectionRefused
+    } else if is_closed(error) {
+        Unavailable::ClosedInHandshake
+    } else {
+        Unavailable::NotConnected
     }
+}
+
+/// What it means that a proxy makes no tunnel. The library tells it in words only.
+fn tunnel(text: &str) -> Option<Unavailable> {
+    match text.strip_prefix("tunnel error: ")? {
+        "proxy authorization required" => Some(Unavailable::ProxyAuthentication),
+        // There is no connection to the proxy; what is wrong with that stands further down.
+        "failed to create underlying connection" => None,
+        _ => Some(Unavailable::ProxyRefused),
+    }
+}
+
+fn tls(error: &rustls::Error) -> Unavailable {
+    let rustls::Error::InvalidCertificate(error) = error else {
+        return Unavailable::Tls;
+    };
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Unavailable::CertificateExpired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Unavailable::CertificateNotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Unavailable::CertificateForAnotherName
+        }
+        // The latter if somebody has the name of an authority, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            Unavailable::AuthorityNotTrusted
+        }
+        _ => Unavailable::Tls,
+    }
+}
+
+/// Whether the network says that the connection was closed.
+fn is_closed(error: &reqwest::Error) -> bool {
+    has_kind(
+        error,
+        &[
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::UnexpectedEof,
+        ],
+    )
 }
 
 /// Whether the connection was closed, or found closed, under the request.
-fn is_closed(error: &reqwest::Error) -> bool {
-    let by_http = find::<hyper::Error>(error).is_some_and(|error| {
-        error.is_incomplete_message() || error.is_canceled() || error.is_closed()
-    });
-    let by_network = find::<io::Error>(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::BrokenPipe
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::UnexpectedEof
-        )
-    });
-    by_http || by_network
+fn is_closed_by_http(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed()
 }
 
-/// The first error of type `T` in the chain of causes.
-fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        // An `io::Error` that wraps another error skips it when asked for its source.
-        let wrapped = cause.downcast_ref().and_then(io::Error::get_ref);
-        source = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => cause.source(),
-        };
-    }
-    None
+/// Whether one of the causes is an error of the system of one of these kinds.
+fn has_kind(error: &reqwest::Error, kinds: &[io::ErrorKind]) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref())
+        .any(|cause: &io::Error| kinds.contains(&cause.kind()))
 }

@@ -10,8 +10,11 @@ pub(super) const UNAVAILABLE: Duration = Duration::from_secs(1);
 /// One window of Rocket.Chat's limit for this endpoint, for a 429 that doesn't say when it ends.
 const RATE_LIMITED: Duration = Duration::from_secs(3);
 
-/// No caller is told to stay away for longer, whatever an answer says.
-const MAX: Duration = Duration::from_secs(60);
+/// No caller is told to stay away for longer, whatever a `X-RateLimit-Reset` says.
+const MAX_RESET: Duration = Duration::from_secs(60);
+
+/// Nor for longer than that, whatever a `Retry-After` says.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// "At once", as an overloaded server may say it. Stock clients would take it at its word and try
 /// again without a pause, all of them together.
@@ -27,7 +30,7 @@ pub(super) fn while_rate_limited(head: &Head) -> Duration {
     let reset = head.rate_limit.and_then(|limit| limit.resets_after);
     // One that has passed says nothing about the refusal at hand.
     match reset.filter(|after| !after.is_zero()) {
-        Some(after) => after.min(MAX),
+        Some(after) => after.min(MAX_RESET),
         None => head.retry_after.map_or(RATE_LIMITED, bounded),
     }
 }
@@ -37,7 +40,7 @@ fn bounded(after: Duration) -> Duration {
     if after < AT_ONCE {
         AT_ONCE.mul_f64(1.0 + fastrand::f64())
     } else {
-        after.min(MAX)
+        after.min(MAX_RETRY_AFTER)
     }
 }
 
@@ -67,7 +70,8 @@ mod tests {
             (Some(0), Some(7), 7000),
             (Some(86_400_000), None, 60_000),
             (None, Some(7), 7000),
-            (None, Some(99_999_999_999), 60_000),
+            (None, Some(600), 600_000),
+            (None, Some(99_999_999_999), 600_000),
         ] {
             let wait = while_rate_limited(&head(resets_after, retry_after));
             let expected = Duration::from_millis(millis);
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn after_a_status_of_passing_trouble() {
-        for (retry_after, seconds) in [(None, 1), (Some(5), 5), (Some(600), 60)] {
+        for (retry_after, seconds) in [(None, 1), (Some(5), 5), (Some(600), 600), (Some(601), 600)]
+        {
             let wait = while_unavailable(&head(None, retry_after));
             assert_eq!(wait, Duration::from_secs(seconds), "{retry_after:?}");
         }

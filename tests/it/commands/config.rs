@@ -301,6 +301,53 @@ async fn files_that_hold_no_certificate_are_refused() {
     }
 }
 
+/// As environment files have them whose quotes nobody takes off.
+#[tokio::test]
+async fn a_url_in_quotes_is_told_how_to_begin() {
+    for flag in ["--upstream-url", "--upstream-proxy"] {
+        for url in [
+            "\"http://chat\"",
+            "'https://chat'",
+            "chat.example.org",
+            "//chat",
+            "ftp://chat",
+        ] {
+            let arguments = ["check-config", "--upstream-url", "http://chat", flag, url];
+            let skipped = usize::from(flag == "--upstream-url") * 2;
+            let arguments = [&arguments[..1], &arguments[1 + skipped..]].concat();
+            let ended = run(&arguments).await;
+            let line = format!("{PREFIX}{flag}: must begin with http:// or https://\n");
+            assert_eq!((ended.status, ended.stderr), (Some(64), line), "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_system_without_authorities_is_told_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("none.pem");
+    fs::write(&empty, "").expect("a file");
+    let mut command = command(&["check-config", "--upstream-url", "https://chat"]);
+    let ended = Process::spawn(
+        command
+            .env("SSL_CERT_FILE", &empty)
+            .env("SSL_CERT_DIR", folder.path()),
+    )
+    .ended()
+    .await;
+    assert_eq!(ended.status, Some(64));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .starts_with(&format!("{PREFIX}the system has no")),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("--upstream-ca"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("url"), "{}", ended.stderr);
+}
+
 /// Bytes that are no text are a problem like any other, and named.
 #[cfg(target_os = "linux")]
 #[tokio::test]

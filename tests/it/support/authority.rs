@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -22,8 +22,6 @@ use tokio_rustls::{
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
-use videoconf_facade::sandbox::Sandbox;
-
 /// An authority that nobody knows yet.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -48,45 +46,53 @@ impl Authority {
         pem_file(&self.pem())
     }
 
-    /// TLS for `name`, a host name or an address, before `sandbox`. Lasts as long as the test.
-    pub async fn serve(&self, name: &str, sandbox: &Sandbox) -> SocketAddr {
+    /// TLS for `name`, a host name or an address, before `upstream`. Lasts as long as the test.
+    pub async fn serve(&self, name: &str, upstream: SocketAddr) -> SocketAddr {
         let params = CertificateParams::new([name.to_owned()]).expect("a name");
-        self.serve_with(params, sandbox).await
+        self.serve_with(params, upstream).await
     }
 
     /// The same with all of a certificate's contents.
-    pub async fn serve_with(&self, params: CertificateParams, sandbox: &Sandbox) -> SocketAddr {
+    pub async fn serve_with(&self, params: CertificateParams, upstream: SocketAddr) -> SocketAddr {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(default_provider().into())
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.into()], key)
-            .expect("a certificate with its key");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let upstream = sandbox.address();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    // A client that goes away is its own business.
-                    if let Ok(mut client) = acceptor.accept(socket).await {
-                        let mut server = TcpStream::connect(upstream).await?;
-                        copy_bidirectional(&mut client, &mut server).await?;
-                    }
-                    std::io::Result::Ok(())
-                });
-            }
-        });
-        address
+        serve_tls(&certificate, &key, upstream).await
     }
+}
+
+/// TLS with this certificate before `upstream`. Lasts as long as the test.
+pub async fn serve_tls(
+    certificate: &Certificate,
+    key: &KeyPair,
+    upstream: SocketAddr,
+) -> SocketAddr {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a certificate with its key");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that goes away is its own business.
+                if let Ok(mut client) = acceptor.accept(socket).await {
+                    let mut server = TcpStream::connect(upstream).await?;
+                    copy_bidirectional(&mut client, &mut server).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    address
 }
 
 /// A new file with this content.
