@@ -1,4 +1,4 @@
-//! The gRPC service: the only room that sees tonic's requests. One file a method.
+//! The gRPC service: the only room that sees its requests as tonic has them. One file a method.
 
 mod get_info;
 mod metadata;

@@ -1,10 +1,12 @@
 //! The generated messages, service and client, and the descriptors that reflection serves.
 
 mod encoded;
+mod unary;
 
 use std::fmt;
 
 pub use encoded::{Conference, EncodedGetInfoResponse};
+pub use unary::UnaryCodec;
 
 /// Package `rocketchat.videoconference.v1`; the comments are those of the proto.
 #[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]

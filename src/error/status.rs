@@ -54,6 +54,12 @@ pub fn to_status(error: &Error) -> Status {
     Status::with_error_details_and_metadata(code, message, details, headers)
 }
 
+/// The status of a unary call with more than one message, as gRPC's status page has it: a code alone,
+/// like all that concerns the protocol and not the service.
+pub(crate) fn second_message() -> Status {
+    Status::unimplemented("a unary call has one message")
+}
+
 /// The code's name in the protocol.
 #[must_use]
 pub fn code_name(code: Code) -> &'static str {

@@ -6,7 +6,7 @@ use videoconf_facade::sandbox::{Reply, USERS};
 
 use crate::support::{
     Facade, GET_INFO, SMALLEST, as_user,
-    raw::{Answer, Connection},
+    raw::{Answer, Connection, frame},
     request, sandbox,
 };
 
@@ -34,6 +34,36 @@ async fn a_large_request_is_refused() {
     let status = facade.get(&"x".repeat(65 * 1024)).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange);
     assert!(sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_second_message_is_refused() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    let user = [("x-user-id", USERS[0].id), ("x-auth-token", USERS[0].token)];
+    let one = frame(&request("x"));
+    for (second, status) in [(&b""[..], "0"), (&one, "12"), (b"\0\0\0\0\0", "12")] {
+        let body = [&one, second].concat();
+        let answer = connection.send(GET_INFO, &user, body.into()).await;
+        let answer = Answer::read(answer).await;
+        assert_eq!(answer.grpc_status(), status, "{second:?}");
+    }
+    assert_eq!(sandbox.requests().len(), 1);
+}
+
+/// What somebody sends may be long; what is said of it isn't, or clients lose their connection.
+#[tokio::test]
+async fn what_a_library_quotes_is_cut() {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    let mut connection = Connection::open(facade.address).await;
+    let long = "x".repeat(12 << 10);
+    let answer = connection.get_info("x", &[("grpc-encoding", &long)]).await;
+    assert_eq!(answer.grpc_status(), "12");
+    let message = answer.headers["grpc-message"].as_bytes();
+    assert!(message.len() < 2 << 10, "{}", message.len());
 }
 
 /// Whatever bytes a caller sends, it gets a status, and the next one is served.
