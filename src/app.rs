@@ -14,7 +14,7 @@ use crate::{
     rocketchat::Client,
     route::Parameters,
     server::{
-        self, AccessLog, Drain, Rpcs,
+        self, AccessLog, Drain, Methods, Rpcs,
         layers::{CatchPanic, EndAtDeadline, EndWithDrain, Layer, Observe, PostOnly, RequestId},
     },
     source::{ConferenceSource, Lookup, Upstream},
@@ -67,11 +67,12 @@ pub async fn serve(
     routes
         .add_service(api::service(source, config.api))
         .add_service(health_service);
-    server::reflection(&mut routes, DESCRIPTOR_SETS);
+    let files = server::files(DESCRIPTOR_SETS);
+    server::reflection(&mut routes, &files);
 
     // The request stack: what stands around every RPC, outermost first.
     let max_bytes = config.max_request_id_bytes;
-    let log = AccessLog::new(server::methods(DESCRIPTOR_SETS));
+    let log = AccessLog::new(Methods::new(&files));
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id

@@ -15,8 +15,8 @@ pub use body::Body;
 pub use handler::{Handler, Rpcs};
 pub use health::{Health, health};
 pub use lifecycle::{Drain, serve};
-pub use methods::{Methods, methods};
-pub use reflection::reflection;
+pub use methods::Methods;
+pub use reflection::{files, reflection};
 
 /// A request as it comes from a connection.
 pub type Request = http::Request<tonic::body::Body>;

@@ -2,25 +2,18 @@
 
 use std::collections::HashSet;
 
-use prost::Message;
-use prost_types::FileDescriptorSet;
-
-use super::reflection::with_rim;
+use prost_types::FileDescriptorProto;
 
 /// The paths of all methods, a fixed set: what labels and access lines may name.
 #[derive(Clone, Debug)]
 pub struct Methods(HashSet<String>);
 
-/// The methods in `descriptor_sets`, of health and of reflection.
-///
-/// # Panics
-/// If a descriptor set can't be read. They are part of the program.
-#[must_use]
-pub fn methods(descriptor_sets: &[&[u8]]) -> Methods {
-    let mut paths = HashSet::new();
-    for set in with_rim(descriptor_sets) {
-        let set = FileDescriptorSet::decode(set).expect("descriptors of this program");
-        for file in &set.file {
+impl Methods {
+    /// The methods of the services in `files`.
+    #[must_use]
+    pub fn new(files: &[FileDescriptorProto]) -> Self {
+        let mut paths = HashSet::new();
+        for file in files {
             for service in &file.service {
                 let methods = service.method.iter();
                 paths.extend(methods.map(|method| {
@@ -28,11 +21,9 @@ pub fn methods(descriptor_sets: &[&[u8]]) -> Methods {
                 }));
             }
         }
+        Self(paths)
     }
-    Methods(paths)
-}
 
-impl Methods {
     /// Whether calls with this path go to a method.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {

@@ -44,6 +44,11 @@ expect 'shows comments' '// Gets one video conference' \
   grpcurl -plaintext "$address" describe "$service.GetInfo"
 expect 'shows comments of fields' '// Who is in the conference' \
   grpcurl -plaintext "$address" describe rocketchat.videoconference.v1.VideoConference
+expect 'has no such symbol' 'Symbol not found: no.such.Thing' \
+  grpcurl -plaintext "$address" describe no.such.Thing
+grpcurl -plaintext -protoset-out "$work/protoset" "$address" describe "$service" >/dev/null
+expect 'an exported service has the details of its errors' '"reason": "CREDENTIALS_MISSING"' \
+  grpcurl -plaintext -protoset "$work/protoset" "$address" "$service/GetInfo"
 expect 'asks for health' '"status": "SERVING"' \
   grpcurl -plaintext "$address" grpc.health.v1.Health/Check
 expect 'asks for health by name' '"status": "SERVING"' \
