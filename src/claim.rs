@@ -149,11 +149,11 @@ impl Claim {
         self.0.borrow().stage
     }
 
-    /// How urgent the read is; `None` if nobody wants it.
+    /// How urgent the read is; `None` if nobody wants it, or not for any longer.
     #[must_use]
     pub fn rank(&self, now: Instant) -> Option<Rank> {
         let state = self.0.borrow();
-        if state.waiting > 0 {
+        if state.waiting > 0 && state.deadline > Some(now) {
             return Some(Rank::Callers(state.since));
         }
         let refresh = state.refresh.filter(|refresh| refresh.until > now)?;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::allowance::{Allowance, Full};
 use crate::{
+    deadline::Limit,
     error::Error,
     exchange::Exchange,
     query::{Attempt, Query},
@@ -45,6 +46,10 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
                 });
             }
         };
+        // Time has gone by, and what nobody waits for any more costs nothing.
+        if attempt.claim.rank(Instant::now()).is_none() {
+            return Exchange::unanswered(Error::DeadlineExceeded(Limit::Caller));
+        }
         ticket.begin();
         attempt.claim.sent(Instant::now());
         let exchange = self.inner.ask(query, attempt).await;

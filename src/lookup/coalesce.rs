@@ -198,8 +198,8 @@ async fn fly<P: Parameters, S: Upstream<P>>(
     };
     let exchange = tokio::select! {
         biased;
-        exchange = shared.inner.ask(&query, &attempt) => exchange,
         () = claim.dropped() => return,
+        exchange = shared.inner.ask(&query, &attempt) => exchange,
     };
     land.send_replace(Some(landed(exchange)));
 }

@@ -53,13 +53,14 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Retry<S> {
             Again::AtOnce => (Duration::ZERO, Connection::New),
             Again::Later => (PAUSE.mul_f64(1.0 + 2.0 * fastrand::f64()), Connection::Any),
         };
-        if !is_wanted_after(pause, attempt) {
+        let is_wanted = |at| attempt.claim.rank(at).is_some();
+        if !is_wanted(Instant::now() + pause) {
             return exchange;
         }
         if !pause.is_zero() {
             sleep(pause).await;
             // They may have gone meanwhile.
-            if !is_wanted_after(Duration::ZERO, attempt) {
+            if !is_wanted(Instant::now()) {
                 return exchange;
             }
         }
@@ -105,14 +106,5 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
         | Unavailable::CutOff
         | Unavailable::Silent
         | Unavailable::Status(_) => None,
-    }
-}
-
-/// Whether somebody will still want the answer after `pause`.
-fn is_wanted_after(pause: Duration, attempt: &Attempt) -> bool {
-    let then = Instant::now() + pause;
-    match attempt.claim.deadline() {
-        Some(deadline) => deadline > then,
-        None => attempt.claim.rank(then).is_some(),
     }
 }

@@ -26,8 +26,13 @@ impl Around for EndAtDeadline {
         let record = record(&request);
         let deadline = Deadline::of_call(request.headers(), record.arrived(), self.ceiling);
         request.extensions_mut().insert(deadline);
+        let exceeded = || refusal(&Error::DeadlineExceeded(deadline.limit), &record);
+        // A future gets its first turn before its time is looked at.
+        if deadline.remaining().is_zero() {
+            return exceeded();
+        }
         timeout_at(deadline.at, inner.handle(request))
             .await
-            .unwrap_or_else(|_| refusal(&Error::DeadlineExceeded(deadline.limit), &record))
+            .unwrap_or_else(|_| exceeded())
     }
 }
