@@ -56,6 +56,15 @@ pub struct CommonFlags {
     #[arg(default_value = "2s")]
     connect_timeout: String,
 
+    /// How long a connection to Rocket.Chat is used, so that a name that moves is noticed
+    #[arg(
+        long,
+        env = "VIDEOCONF_UPSTREAM_CONNECTION_MAX_AGE",
+        value_name = "TIME"
+    )]
+    #[arg(default_value = "5m")]
+    upstream_connection_max_age: String,
+
     /// What Rocket.Chat allows one client address, as 15/3s, or none; 3/1s for 5.x
     #[arg(long, env = "VIDEOCONF_UPSTREAM_LIMIT", value_name = "N/TIME")]
     #[arg(default_value = "15/3s")]
@@ -209,6 +218,11 @@ impl CommonFlags {
         proxy: Option<Proxy>,
     ) -> Result<Config, Vec<Problem>> {
         let connect_timeout = problems.check("--connect-timeout", &self.connect_timeout, time);
+        let connection_max_age = problems.check(
+            "--upstream-connection-max-age",
+            &self.upstream_connection_max_age,
+            time,
+        );
         let limit = problems.check("--upstream-limit", &self.upstream_limit, limit);
         let max_reads_in_flight =
             problems.check("--max-reads-in-flight", &self.max_reads_in_flight, reads);
@@ -236,6 +250,7 @@ impl CommonFlags {
                     trust_anchors,
                     proxy,
                     connect_timeout: connect_timeout?,
+                    connection_max_age: connection_max_age?,
                     max_body_bytes: max_body_bytes?,
                 },
                 allowance: AllowanceOptions {

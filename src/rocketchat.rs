@@ -9,6 +9,7 @@ mod head;
 mod info;
 mod json;
 mod method;
+mod pool;
 mod tls;
 mod translate;
 mod upstream;

@@ -8,7 +8,9 @@ use reqwest::{Response, redirect, retry};
 use super::{
     BaseUrl, Method, Proxy, TrustAnchors, body,
     failure::{self, Reports, cut_off, no_answer},
-    head, tls,
+    head,
+    pool::Pool,
+    tls,
 };
 use crate::{
     credentials::{AUTH_TOKEN, USER_ID},
@@ -39,6 +41,8 @@ pub struct Options {
     pub proxy: Option<Proxy>,
     /// How long connecting may take: name, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// How long a connection is used for.
+    pub connection_max_age: Duration,
     /// The largest body of an answer, in bytes after unpacking.
     pub max_body_bytes: usize,
 }
@@ -46,7 +50,7 @@ pub struct Options {
 /// Asks Rocket.Chat.
 pub struct Client {
     /// Keeps connections for later requests.
-    pooling: reqwest::Client,
+    pooling: Pool,
     /// Makes a new connection for each request.
     connecting: reqwest::Client,
     base_url: BaseUrl,
@@ -67,16 +71,19 @@ impl Client {
         } else {
             tls::unused()
         };
-        let builder = || builder(&options).tls_backend_preconfigured(tls.clone());
-        let pooling = builder().build();
-        let connecting = builder().pool_max_idle_per_host(0).build();
+        let base_url = options.base_url.clone();
+        let max_body_bytes = options.max_body_bytes;
         let proxy = options.proxy.as_ref().map(|it| it.origin().to_owned());
+        let max_age = options.connection_max_age;
+        let builder = move || builder(&options).tls_backend_preconfigured(tls.clone());
+        let connecting = builder().pool_max_idle_per_host(0).build();
+        let pooling = Pool::new(max_age, move || builder().build());
         Ok(Self {
             pooling: pooling.map_err(|error| failure::causes(&error))?,
             connecting: connecting.map_err(|error| failure::causes(&error))?,
-            reports: Reports::new(options.base_url.origin(), proxy),
-            base_url: options.base_url,
-            max_body_bytes: options.max_body_bytes,
+            reports: Reports::new(base_url.origin(), proxy),
+            base_url,
+            max_body_bytes,
         })
     }
 }
@@ -112,7 +119,7 @@ impl Client {
         connection: Connection,
     ) -> reqwest::RequestBuilder {
         let http = match connection {
-            Connection::Any => &self.pooling,
+            Connection::Any => &self.pooling.client(),
             Connection::New => &self.connecting,
         };
         let url = self

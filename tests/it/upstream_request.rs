@@ -245,6 +245,30 @@ async fn an_answer_changes_nothing_in_the_next_request() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
+/// Steady traffic would hold on to an address for ever.
+#[tokio::test]
+async fn connections_have_an_age_limit() {
+    let sandbox = answering().await;
+    let with = async |max_age| {
+        let url = sandbox.url();
+        let flags = ["--upstream-url", &url, "--upstream-limit", "none"];
+        Facade::with(&[&flags[..], &["--upstream-connection-max-age", max_age]].concat()).await
+    };
+    let facade = with("1h").await;
+    for _ in 0..20 {
+        facade.get("x").await.expect("an answer");
+    }
+    assert_eq!(sandbox.connections(), 1);
+
+    let facade = with("20ms").await;
+    soon(async {
+        while sandbox.connections() < 4 {
+            facade.get("x").await.expect("an answer");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_environments_proxies_are_not_used() {
     let (sandbox, proxy) = (answering().await, answering().await);

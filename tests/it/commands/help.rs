@@ -27,6 +27,7 @@ async fn help_begins_with_an_example_and_names_every_flag() {
         "refresh-wait",
         "max-cache-bytes",
         "connect-timeout",
+        "upstream-connection-max-age",
         "request-timeout",
         "drain-timeout",
         "max-body-bytes",
