@@ -1,6 +1,5 @@
 //! Wiring: the two stacks, each written once, and the server that they make.
 
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
@@ -14,7 +13,7 @@ use crate::{
     rocketchat::Client,
     route::Parameters,
     server::{
-        self, AccessLog, Drain, Methods, Rpcs,
+        self, AccessLog, Drain, Listeners, Methods, Rpcs,
         layers::{CatchPanic, EndAtDeadline, EndWithDrain, Layer, Observe, PostOnly, RequestId},
     },
     source::{ConferenceSource, Lookup, Upstream},
@@ -53,9 +52,9 @@ pub fn lookup<P: Parameters, U: Upstream<P>>(
     Cache::new(source, answers, config.freshness) // outermost: no read is the best one
 }
 
-/// Serves `source` on `listener` until `shutdown` is ready and the calls in flight have ended.
+/// Serves `source` on `listeners` until `shutdown` is ready and the calls in flight have ended.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     source: impl ConferenceSource,
     config: &Config,
     shutdown: impl Future<Output = ()>,
@@ -84,7 +83,7 @@ pub async fn serve(
         .service(Rpcs::new(routes.routes()));
 
     tokio::select! {
-        () = server::serve(listener, stack, health, drain, shutdown) => {}
+        () = server::serve(listeners.into(), stack, health, drain, shutdown) => {}
         () = log.report_left_out() => {}
     }
 }

@@ -137,11 +137,14 @@ fn fail(problem: impl fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a result on stdout, which somebody may have closed.
+/// Prints a result on stdout. A reader who has left, as `head` does, has seen enough.
 fn print(result: impl fmt::Display) -> ExitCode {
-    match writeln!(io::stdout(), "{result}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(format_args!("can't print: {error}")),
+    let mut stdout = io::stdout();
+    match writeln!(stdout, "{result}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(format_args!("can't print: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

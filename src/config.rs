@@ -1,8 +1,9 @@
 //! The configuration, checked whole before anything is bound or sent.
 
+mod listen;
 pub mod problem;
 
-use std::{env, net::SocketAddr, str::FromStr, time::Duration};
+use std::{env, str::FromStr, time::Duration};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -12,6 +13,7 @@ use crate::{
     rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
     telemetry::logs,
 };
+pub use listen::Listen;
 pub use problem::{Problem, Problems};
 
 /// No limit of Rocket.Chat is higher: each request in a window is kept in mind.
@@ -27,7 +29,7 @@ const MAX_TIME: Duration = Duration::from_hours(24);
 /// problems can be told at once.
 #[derive(Clone, clap::Args)]
 pub struct Flags {
-    /// The address to listen on; port 0 takes a free one
+    /// The address to listen on, or a host name for all of its addresses; port 0 takes a free one
     #[arg(long, env = "VIDEOCONF_LISTEN", value_name = "ADDR:PORT")]
     #[arg(default_value = DEFAULT_LISTEN)]
     listen: String,
@@ -140,8 +142,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 
 /// A configuration without problems.
 pub struct Config {
-    /// The address to listen on.
-    pub listen: SocketAddr,
+    /// Where to listen.
+    pub listen: Listen,
     /// Where Rocket.Chat is and how it may be spoken to.
     pub upstream: rocketchat::Options,
     /// How Rocket.Chat's limit is spent.
@@ -182,7 +184,7 @@ impl Flags {
             .upstream_proxy
             .as_ref()
             .and_then(|url| problems.check_secret("--upstream-proxy", url, Proxy::parse));
-        let listen = problems.check("--listen", &self.listen, address);
+        let listen = problems.check("--listen", &self.listen, Listen::parse);
         let mut config = self
             .common
             .check(problems, listen, url, trust_anchors, proxy)?;
@@ -204,7 +206,7 @@ impl CommonFlags {
         listen: &str,
         upstream_url: &str,
     ) -> Result<Config, Vec<Problem>> {
-        let listen = problems.check("--listen", listen, address);
+        let listen = problems.check("--listen", listen, Listen::parse);
         let url = problems.check("--upstream-url", upstream_url, BaseUrl::parse);
         self.check(problems, listen, url, None, None)
     }
@@ -212,7 +214,7 @@ impl CommonFlags {
     fn check(
         &self,
         mut problems: Problems,
-        listen: Option<SocketAddr>,
+        listen: Option<Listen>,
         base_url: Option<BaseUrl>,
         trust_anchors: Option<TrustAnchors>,
         proxy: Option<Proxy>,
@@ -294,12 +296,6 @@ impl CommonFlags {
             refresh_wait: refresh_wait?,
         })
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "is not an IP address with a port, like 127.0.0.1:50051 or [::]:50051".to_owned()
-    })
 }
 
 pub(crate) fn time(text: &str) -> Result<Duration, String> {

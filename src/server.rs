@@ -7,6 +7,7 @@ mod handler;
 mod health;
 pub mod layers;
 mod lifecycle;
+mod listeners;
 mod methods;
 mod reflection;
 
@@ -15,6 +16,7 @@ pub use body::Body;
 pub use handler::{Handler, Rpcs};
 pub use health::{Health, health};
 pub use lifecycle::{Drain, serve};
+pub use listeners::Listeners;
 pub use methods::Methods;
 pub use reflection::{files, reflection};
 

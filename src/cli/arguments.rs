@@ -8,7 +8,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, EXIT_USAGE, refuse};
+use super::{Cli, EXIT_USAGE, print, refuse};
 use crate::config::{Problems, problem::NOT_TEXT};
 
 /// What could be read, and what was wrong with the rest.
@@ -39,8 +39,7 @@ impl Arguments {
             };
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                    let _ = error.print();
-                    return Err(ExitCode::SUCCESS);
+                    return Err(print(error.render().to_string().trim_end()));
                 }
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                     if problems.is_empty() {

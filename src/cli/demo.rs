@@ -3,7 +3,6 @@
 use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use http::HeaderValue;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,6 +19,7 @@ use crate::{
     credentials::{AuthToken, Credentials, UserId},
     proto::{SERVICE_NAME, v1::GetInfoRequest},
     sandbox::{self, CALLS, Sandbox, USERS, Version},
+    server::Listeners,
 };
 
 /// For the one call of the demo.
@@ -39,7 +39,7 @@ pub(super) struct Flags {
     #[arg(default_value = "8.8")]
     sandbox_version: String,
 
-    /// The address to listen on [default: 127.0.0.1:50051 if it is free, else a free port]
+    /// The address or host name to listen on [default: 127.0.0.1:50051 if it is free, else a free port]
     #[arg(long, env = "VIDEOCONF_LISTEN", value_name = "ADDR:PORT")]
     listen: Option<String>,
 
@@ -75,15 +75,16 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         Ok(source) => source,
         Err(problem) => return fail(problem),
     };
-    let listener = match TcpListener::bind(config.listen).await {
-        Err(_) if flags.listen.is_none() => TcpListener::bind(FREE_PORT).await,
+    let bound = match Listeners::bind(config.listen.as_str()).await {
+        Err(_) if flags.listen.is_none() => Listeners::bind(FREE_PORT).await,
         bound => bound,
     };
-    let listener = match listener {
-        Ok(listener) => listener,
+    let listeners = match bound {
+        Ok(listeners) => listeners,
         Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
     };
-    let address = listener.local_addr().unwrap_or(config.listen).to_string();
+    let address = listeners.addresses().first().map(ToString::to_string);
+    let address = address.unwrap_or_else(|| config.listen.to_string());
 
     let end = CancellationToken::new();
     let show = async {
@@ -93,7 +94,7 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         }
         shown
     };
-    let (served, shown) = tokio::join!(run_facade(listener, source, &config, &end), show);
+    let (served, shown) = tokio::join!(run_facade(listeners, source, &config, &end), show);
     if flags.once { shown } else { served }
 }
 

@@ -2,16 +2,14 @@
 
 use std::{io, process::ExitCode};
 
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{VERSION, block_on, check_config::check, fail, refuse};
 use crate::{
     app,
     config::{Config, Flags, Problems},
+    server::Listeners,
     source::ConferenceSource,
     telemetry::logs::Logs,
 };
@@ -30,8 +28,8 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
 }
 
 async fn serve(config: Config, source: impl ConferenceSource) -> ExitCode {
-    match TcpListener::bind(config.listen).await {
-        Ok(listener) => run_facade(listener, source, &config, &CancellationToken::new()).await,
+    match Listeners::bind(config.listen.as_str()).await {
+        Ok(listeners) => run_facade(listeners, source, &config, &CancellationToken::new()).await,
         Err(error) => fail(format_args!("can't listen on {}: {error}", config.listen)),
     }
 }
@@ -39,7 +37,7 @@ async fn serve(config: Config, source: impl ConferenceSource) -> ExitCode {
 /// Serves until a signal or `end`, with logs from the first line to the last. A second signal ends
 /// it at once.
 pub(super) async fn run_facade(
-    listener: TcpListener,
+    listeners: Listeners,
     source: impl ConferenceSource,
     config: &Config,
     end: &CancellationToken,
@@ -49,8 +47,9 @@ pub(super) async fn run_facade(
         Err(error) => return fail(format_args!("can't wait for signals: {error}")),
     };
     let logs = Logs::start(config.logs.clone());
-    let listen = listener.local_addr().unwrap_or(config.listen);
-    tracing::info!(%listen, version = VERSION, "serving");
+    for listen in listeners.addresses() {
+        tracing::info!(%listen, version = VERSION, "serving");
+    }
     for warning in &config.warnings {
         tracing::warn!(%warning, "the configuration is odd");
     }
@@ -61,7 +60,7 @@ pub(super) async fn run_facade(
         signals.next().await;
     };
     let exit = tokio::select! {
-        () = app::serve(listener, source, config, end.cancelled()) => ExitCode::SUCCESS,
+        () = app::serve(listeners, source, config, end.cancelled()) => ExitCode::SUCCESS,
         () = second_signal => ExitCode::FAILURE,
         () = logs.report_losses() => ExitCode::FAILURE,
     };

@@ -21,6 +21,9 @@ use crate::{
 /// The path of a watch of health.
 const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 
+/// What AWS's load balancer asks for unless told otherwise. It knows that there is no such method.
+const LOAD_BALANCER_PROBE: &str = "/AWS.ALB/healthcheck";
+
 /// What stands for the name of a method that doesn't exist.
 const OTHER: &str = "other";
 
@@ -163,12 +166,12 @@ impl Line {
         };
         // Answers from memory, reflection and probes would drown the rest. A watch of health has no
         // other end than its caller's leaving.
-        let is_watch = self.code == Code::Cancelled && self.uri.path() == HEALTH_WATCH;
-        let is_routine = self.code == Code::Ok || is_watch;
+        let path = self.uri.path();
+        let is_watch = self.code == Code::Cancelled && path == HEALTH_WATCH;
+        let is_routine = self.code == Code::Ok || is_watch || path == LOAD_BALANCER_PROBE;
         if read.attempts == 0 && !is_routine && !self.log.0.cheap().admit() {
             return;
         }
-        let path = self.uri.path();
         let is_known = self.log.0.methods.contains(path);
         let refusal = self.record.refusal();
         macro_rules! access_line {

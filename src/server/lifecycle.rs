@@ -11,14 +11,14 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-use super::{Handler, Health};
+use super::{Handler, Health, Listeners};
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
@@ -55,10 +55,10 @@ impl Drain {
 #[derive(Clone, Debug, Default)]
 struct Calls(TaskTracker);
 
-/// Serves `stack` on `listener` until `shutdown` is ready; then no connection is accepted any more,
+/// Serves `stack` on `listeners` until `shutdown` is ready; then no connection is accepted any more,
 /// and the calls in flight have the time that `drain` leaves them.
 pub async fn serve(
-    listener: TcpListener,
+    mut listeners: Listeners,
     stack: impl Handler,
     mut health: Health,
     drain: Drain,
@@ -74,7 +74,7 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = listeners.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let (stack, calls, watcher) = (stack.clone(), calls.clone(), graceful.watcher());
                     connections.spawn(connection(stream, peer, stack, calls, watcher));
@@ -86,7 +86,7 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
+    drop(listeners);
 
     tracing::info!(connections = connections.len(), "draining");
     health.stop_serving().await;

@@ -301,7 +301,10 @@ async fn a_call_that_its_caller_cancels_has_its_line() {
     assert_eq!(access.count(), 1);
 }
 
-/// Health checks and reflection, as a probe and a tool make them.
+/// What a load balancer asks for: a method that doesn't exist.
+const LOAD_BALANCER: &str = "/AWS.ALB/healthcheck";
+
+/// Health checks and reflection, as probes and a tool make them.
 async fn probe(server: &Server) {
     let mut health = HealthClient::new(server.channel());
     let check = HealthCheckRequest::default();
@@ -315,6 +318,9 @@ async fn probe(server: &Server) {
     let answers = reflection.server_reflection_info(messages).await;
     let mut answers = answers.expect("answers").into_inner();
     while answers.message().await.expect("no refusal").is_some() {}
+    let mut connection = Connection::open(server.address).await;
+    let answer = connection.send(LOAD_BALANCER, &[], Bytes::new()).await;
+    assert_eq!(Answer::read(answer).await.grpc_status(), "12");
 }
 
 #[tokio::test]
@@ -326,7 +332,11 @@ async fn probes_and_tools_are_logged_for_those_who_ask() {
         ("info", vec![]),
         (
             "info,access=debug",
-            vec![("DEBUG", check, "OK"), ("DEBUG", reflect, "OK")],
+            vec![
+                ("DEBUG", check, "OK"),
+                ("DEBUG", reflect, "OK"),
+                ("DEBUG", "other", "UNIMPLEMENTED"),
+            ],
         ),
     ] {
         let mut command = serve(&["--upstream-url", &sandbox.url()]);

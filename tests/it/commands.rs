@@ -5,6 +5,7 @@ mod demo;
 mod get_info;
 mod health;
 mod help;
+mod printing;
 mod secrets;
 mod warnings;
 

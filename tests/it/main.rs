@@ -10,6 +10,7 @@ mod deadlines;
 mod freshness;
 mod health;
 mod http_methods;
+mod listening;
 mod load;
 mod log_flood;
 mod log_pressure;
