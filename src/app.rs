@@ -68,10 +68,12 @@ pub async fn serve(
         .add_service(health_service);
     let files = server::files(DESCRIPTOR_SETS);
     server::reflection(&mut routes, &files);
+    let methods = Methods::new(&files);
+    drop(files); // large when it is decoded
 
     // The request stack: what stands around every RPC, outermost first.
     let max_bytes = config.max_request_id_bytes;
-    let log = AccessLog::new(Methods::new(&files));
+    let log = AccessLog::new(methods);
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id

@@ -30,7 +30,7 @@ pub(super) fn config(anchors: Option<TrustAnchors>) -> Result<ClientConfig, Stri
     );
     let verifier = Verifier {
         by_authority: by_authority.build().map_err(|error| error.to_string())?,
-        given: anchors.certificates,
+        given: anchors.given,
     };
     let mut config = unused();
     config.alpn_protocols = vec![ALPN.to_vec()];

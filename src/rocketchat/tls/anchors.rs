@@ -1,5 +1,8 @@
 //! Who is trusted.
 
+use std::collections::HashSet;
+
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -10,9 +13,13 @@ use rustls::{
 pub struct TrustAnchors {
     /// What vouches for other certificates.
     pub(super) authorities: RootCertStore,
-    /// All of them whole, since each is trusted itself, too.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+    /// The certificates themselves.
+    pub(super) given: Given,
 }
+
+/// Certificates that are trusted whole, by their SHA-256: a system's bundle has 200 KB of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given(HashSet<[u8; SHA256_OUTPUT_LEN]>);
 
 impl TrustAnchors {
     /// Reads one or more certificates in PEM.
@@ -27,7 +34,7 @@ impl TrustAnchors {
                 .add(certificate)
                 .map_err(|error| format!("has a certificate that is none: {error}"))?;
         }
-        if anchors.certificates.is_empty() {
+        if anchors.authorities.is_empty() {
             return Err("has no certificate in PEM".to_owned());
         }
         Ok(anchors)
@@ -43,7 +50,7 @@ impl TrustAnchors {
             // Stores hold oddities that nobody uses; what is left has to do.
             let _ = anchors.add(certificate);
         }
-        if anchors.certificates.is_empty() {
+        if anchors.authorities.is_empty() {
             return Err(
                 "the system has no certificate authorities to trust: install a bundle of \
                         them (ca-certificates), or name a file with --upstream-ca"
@@ -56,13 +63,26 @@ impl TrustAnchors {
     fn none() -> Self {
         Self {
             authorities: RootCertStore::empty(),
-            certificates: Vec::new(),
+            given: Given::default(),
         }
     }
 
     fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), rustls::Error> {
-        self.authorities.add(certificate.clone())?;
-        self.certificates.push(certificate);
+        let fingerprint = fingerprint(&certificate);
+        self.authorities.add(certificate)?;
+        self.given.0.insert(fingerprint);
         Ok(())
     }
+}
+
+impl Given {
+    /// Whether `certificate` is one of them.
+    pub(super) fn contains(&self, certificate: &CertificateDer) -> bool {
+        self.0.contains(&fingerprint(certificate))
+    }
+}
+
+fn fingerprint(certificate: &CertificateDer) -> [u8; SHA256_OUTPUT_LEN] {
+    let digest = digest(&SHA256, certificate);
+    digest.as_ref().try_into().expect("its own length")
 }

@@ -14,12 +14,14 @@ use rustls::{
 };
 use webpki::EndEntityCert;
 
+use super::anchors::Given;
+
 /// Trusts what the library trusts, and certificates that were given themselves. The library takes
 /// those for authorities only, so that it refuses what `openssl req -x509` makes for a server.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) by_authority: Arc<WebPkiServerVerifier>,
-    pub(super) given: Vec<CertificateDer<'static>>,
+    pub(super) given: Given,
 }
 
 impl ServerCertVerifier for Verifier {

@@ -10,33 +10,32 @@ use prost_types::{
 /// Where everything is.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Encoded files, by name.
-    files: HashMap<String, Vec<u8>>,
-    /// The names of files, by the full names of what they declare.
-    symbols: HashMap<String, String>,
-    /// The names of files, by the full names of the messages that they extend and the numbers of the
-    /// extensions.
-    extensions: HashMap<String, BTreeMap<i32, String>>,
+    /// Encoded. What follows has their places here.
+    files: Vec<Vec<u8>>,
+    names: HashMap<String, usize>,
+    /// By the full names of what they declare.
+    symbols: HashMap<String, usize>,
+    /// By the full names of the messages that they extend, and the numbers of the extensions.
+    extensions: HashMap<String, BTreeMap<i32, usize>>,
     services: Vec<String>,
 }
 
 /// Adds what one file declares.
 struct Reader<'a> {
     index: &'a mut Index,
-    file: &'a str,
+    file: usize,
 }
 
 impl Index {
     /// The index of `files`.
     pub(super) fn new(files: &[FileDescriptorProto]) -> Self {
         let mut index = Self::default();
-        for file in files {
-            index
-                .files
-                .insert(file.name().to_owned(), file.encode_to_vec());
+        for (place, file) in files.iter().enumerate() {
+            index.files.push(file.encode_to_vec());
+            index.names.insert(file.name().to_owned(), place);
             let mut reader = Reader {
                 index: &mut index,
-                file: file.name(),
+                file: place,
             };
             reader.file(file);
         }
@@ -50,17 +49,17 @@ impl Index {
 
     /// The file with this name.
     pub(super) fn file(&self, name: &str) -> Option<&Vec<u8>> {
-        self.files.get(name)
+        self.files.get(*self.names.get(name)?)
     }
 
     /// The file that declares what has this full name.
     pub(super) fn declaring(&self, symbol: &str) -> Option<&Vec<u8>> {
-        self.file(self.symbols.get(symbol)?)
+        self.files.get(*self.symbols.get(symbol)?)
     }
 
     /// The file that extends `message` with this number.
     pub(super) fn extending(&self, message: &str, number: i32) -> Option<&Vec<u8>> {
-        self.file(self.extensions.get(message)?.get(&number)?)
+        self.files.get(*self.extensions.get(message)?.get(&number)?)
     }
 
     /// The numbers with which the message with this full name is extended, if it exists.
@@ -129,7 +128,7 @@ impl Reader<'_> {
         self.symbol(scope, extension.name());
         let extended = extension.extendee().trim_start_matches('.').to_owned();
         let numbers = self.index.extensions.entry(extended).or_default();
-        numbers.insert(extension.number(), self.file.to_owned());
+        numbers.insert(extension.number(), self.file);
     }
 
     /// Gives the full name.
@@ -138,8 +137,7 @@ impl Reader<'_> {
             "" => name.to_owned(),
             scope => format!("{scope}.{name}"),
         };
-        let file = self.file.to_owned();
-        self.index.symbols.insert(full_name.clone(), file);
+        self.index.symbols.insert(full_name.clone(), self.file);
         full_name
     }
 }
