@@ -44,7 +44,7 @@ fn generate_server() {
         .comment("Gets one video conference.")
         .input_type("crate::proto::v1::GetInfoRequest")
         .output_type("crate::proto::EncodedGetInfoResponse")
-        .codec_path("crate::proto::UnaryCodec")
+        .codec_path("crate::api::codec::UnaryCodec")
         .build();
     let service = Service::builder()
         .name("VideoConferenceService")

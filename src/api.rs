@@ -1,5 +1,6 @@
 //! The gRPC service: the only room that sees its requests as tonic has them. One file a method.
 
+mod codec;
 mod get_info;
 mod metadata;
 
@@ -10,17 +11,22 @@ use crate::{
     credentials::{Credentials, FingerprintKey},
     deadline::Deadline,
     error::{Error, status::refuse},
-    proto::{
-        EncodedGetInfoResponse,
-        server::video_conference_service_server::{
-            VideoConferenceService, VideoConferenceServiceServer,
-        },
-        v1::GetInfoRequest,
-    },
+    proto::{EncodedGetInfoResponse, v1::GetInfoRequest},
     query::{Caller, Key, Query},
     record::Record,
     source::ConferenceSource,
 };
+
+pub use generated::video_conference_service_server::SERVICE_NAME;
+use generated::video_conference_service_server::{
+    VideoConferenceService, VideoConferenceServiceServer,
+};
+
+/// The server's half of the service, whose answers are encoded already.
+#[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
+mod generated {
+    tonic::include_proto!("rocketchat.videoconference.v1.VideoConferenceService");
+}
 
 /// A request is one id and a duration: the library's 4 MiB would be an invitation.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;

@@ -60,7 +60,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let drain = Drain::new(config.drain_timeout);
-    let (health, health_service) = server::health(&[proto::SERVICE_NAME]).await;
+    let (health, health_service) = server::health(&[api::SERVICE_NAME]).await;
 
     let mut routes = Routes::builder();
     routes

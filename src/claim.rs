@@ -80,6 +80,20 @@ struct State {
     refresh: Option<Refresh>,
 }
 
+impl State {
+    fn rank(&self, now: Instant) -> Option<Rank> {
+        if self.waiting > 0 && self.deadline > Some(now) {
+            return Some(Rank::Callers(self.since));
+        }
+        let refresh = self.refresh.filter(|refresh| refresh.until > now)?;
+        Some(if refresh.is_final {
+            Rank::FinalRefresh(refresh.read_at)
+        } else {
+            Rank::Refresh(refresh.read_at)
+        })
+    }
+}
+
 impl Turn {
     /// Whether it comes at once. If it was to have come and didn't, nobody knows when it will.
     #[must_use]
@@ -138,9 +152,20 @@ impl Claim {
         self.set_stage(Stage::Queued(turn));
     }
 
-    /// The read is sent.
-    pub fn sent(&self, at: Instant) {
-        self.set_stage(Stage::Sent(at));
+    /// The read is to be sent now. False if nobody wants it any more, or not for any longer: then it is
+    /// dropped, unless it was sent once already.
+    #[must_use]
+    pub fn send(&self, now: Instant) -> bool {
+        let mut is_sent = false;
+        self.0.send_modify(|state| {
+            is_sent = state.rank(now).is_some() || matches!(state.stage, Stage::Sent(_));
+            state.stage = if is_sent {
+                Stage::Sent(now)
+            } else {
+                Stage::Dropped
+            };
+        });
+        is_sent
     }
 
     /// How far the read has got.
@@ -152,16 +177,7 @@ impl Claim {
     /// How urgent the read is; `None` if nobody wants it, or not for any longer.
     #[must_use]
     pub fn rank(&self, now: Instant) -> Option<Rank> {
-        let state = self.0.borrow();
-        if state.waiting > 0 && state.deadline > Some(now) {
-            return Some(Rank::Callers(state.since));
-        }
-        let refresh = state.refresh.filter(|refresh| refresh.until > now)?;
-        Some(if refresh.is_final {
-            Rank::FinalRefresh(refresh.read_at)
-        } else {
-            Rank::Refresh(refresh.read_at)
-        })
+        self.0.borrow().rank(now)
     }
 
     /// When the last of those who wait gives up; `None` if nobody waits.

@@ -134,9 +134,9 @@ pub enum Unavailable {
     AuthorityNotTrusted,
     /// TLS can't be spoken for another reason.
     Tls,
-    /// The connection was closed before TLS was agreed on.
+    /// The connection was closed before TLS, or a proxy's tunnel, was agreed on.
     ClosedInHandshake,
-    /// The proxy doesn't let the connection through.
+    /// The proxy makes no tunnel: it doesn't want to, or can't.
     ProxyRefused,
     /// The proxy asks for credentials, with a 407.
     ProxyAuthentication,

@@ -1,27 +1,16 @@
 //! The generated messages, service and client, and the descriptors that reflection serves.
 
 mod encoded;
-mod unary;
 
 use std::fmt;
 
 pub use encoded::{Conference, EncodedGetInfoResponse};
-pub use unary::UnaryCodec;
 
 /// Package `rocketchat.videoconference.v1`; the comments are those of the proto.
 #[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
 pub mod v1 {
     tonic::include_proto!("rocketchat.videoconference.v1");
 }
-
-/// The generated server, whose answers are encoded already.
-#[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
-pub mod server {
-    tonic::include_proto!("rocketchat.videoconference.v1.VideoConferenceService");
-}
-
-/// The full name of the service, as health checks and paths have it.
-pub const SERVICE_NAME: &str = server::video_conference_service_server::SERVICE_NAME;
 
 /// The proto with its imports and comments, an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] =

@@ -10,6 +10,7 @@ mod info;
 mod json;
 mod method;
 mod pool;
+mod report;
 mod tls;
 mod translate;
 mod upstream;

@@ -14,10 +14,11 @@ use super::{
     serve::run_facade,
 };
 use crate::{
+    api::SERVICE_NAME,
     app,
     config::{CommonFlags, DEFAULT_LISTEN, Problems},
     credentials::{AuthToken, Credentials, UserId},
-    proto::{SERVICE_NAME, v1::GetInfoRequest},
+    proto::v1::GetInfoRequest,
     sandbox::{self, CALLS, Sandbox, USERS, Version},
     server::Listeners,
 };

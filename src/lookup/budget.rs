@@ -1,12 +1,11 @@
 //! Lets a request out when its turn comes: one unit of the allowance for each.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use tokio::time::Instant;
 
 use super::allowance::{Allowance, Full};
 use crate::{
-    deadline::Limit,
     error::Error,
     exchange::Exchange,
     query::{Attempt, Query},
@@ -46,12 +45,12 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
                 });
             }
         };
-        // Time has gone by, and what nobody waits for any more costs nothing.
-        if attempt.claim.rank(Instant::now()).is_none() {
-            return Exchange::unanswered(Error::DeadlineExceeded(Limit::Caller));
+        if !attempt.claim.send(Instant::now()) {
+            drop(ticket);
+            // Time has gone by, and whoever waited is just hearing so.
+            return pending().await;
         }
         ticket.begin();
-        attempt.claim.sent(Instant::now());
         let exchange = self.inner.ask(query, attempt).await;
         ticket.over(exchange.sent.is_some(), exchange.head.as_ref());
         exchange

@@ -86,6 +86,7 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
         | Unavailable::ConnectionRefused
         | Unavailable::ConnectTimeout
         | Unavailable::ClosedInHandshake
+        | Unavailable::ProxyRefused
         | Unavailable::NotConnected => Some(Again::Later),
         // Who says when to come again is taken at their word.
         Unavailable::Status(502..) => {
@@ -93,14 +94,13 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
             let is_timed = head.is_some_and(|head| head.retry_after.is_some());
             (!is_timed).then_some(Again::Later)
         }
-        // A certificate isn't mended by asking again, nor is a proxy's mind changed; an answer that has
-        // begun isn't repeated.
+        // Neither a certificate nor a password is mended by asking again, an answer that has begun isn't
+        // repeated.
         Unavailable::CertificateExpired
         | Unavailable::CertificateNotYetValid
         | Unavailable::CertificateForAnotherName
         | Unavailable::AuthorityNotTrusted
         | Unavailable::Tls
-        | Unavailable::ProxyRefused
         | Unavailable::ProxyAuthentication
         | Unavailable::NotHttp
         | Unavailable::CutOff

@@ -7,9 +7,10 @@ use reqwest::{Response, redirect, retry};
 
 use super::{
     BaseUrl, Method, Proxy, TrustAnchors, body,
-    failure::{self, Reports, cut_off, no_answer},
+    failure::{self, cut_off, no_answer, proxy_authentication},
     head,
     pool::Pool,
+    report::Reports,
     tls,
 };
 use crate::{
@@ -54,6 +55,8 @@ pub struct Client {
     /// Makes a new connection for each request.
     connecting: reqwest::Client,
     base_url: BaseUrl,
+    /// Whether a proxy reads the requests, and may refuse them.
+    is_forwarded: bool,
     max_body_bytes: usize,
     reports: Reports,
 }
@@ -69,7 +72,7 @@ impl Client {
         let tls = if speaks_tls {
             tls::config(options.trust_anchors.clone())?
         } else {
-            tls::unused()
+            tls::trusting_nobody()
         };
         let base_url = options.base_url.clone();
         let max_body_bytes = options.max_body_bytes;
@@ -81,6 +84,7 @@ impl Client {
         Ok(Self {
             pooling: pooling.map_err(|error| failure::causes(&error))?,
             connecting: connecting.map_err(|error| failure::causes(&error))?,
+            is_forwarded: proxy.is_some() && !base_url.is_https(),
             reports: Reports::new(base_url.origin(), proxy),
             base_url,
             max_body_bytes,
@@ -137,7 +141,8 @@ impl Client {
         let refusal = no_answer(error);
         // As a rule an idle connection was closed at the moment at which it was used again. If not, the
         // second attempt shows it.
-        let is_routine = attempt.connection == Connection::Any
+        let is_first = attempt.journal.read().attempts <= 1;
+        let is_routine = is_first
             && matches!(
                 refusal,
                 Error::UpstreamUnavailable {
@@ -191,12 +196,13 @@ impl Client {
             Vec::new()
         };
         body::discard(response, attempt.wanted_until()).await;
-        let token = &query.credentials.auth_token;
-        let refusal = failure::refusal(M::ROUTE, head, &body, token);
-        if head.status == 407 {
+        if head.status == 407 && self.is_forwarded {
+            let refusal = proxy_authentication();
             self.reports.add(&refusal, "HTTP status 407".to_owned());
+            return Err(refusal);
         }
-        Err(refusal)
+        let token = &query.credentials.auth_token;
+        Err(failure::refusal(M::ROUTE, head, &body, token))
     }
 }
 

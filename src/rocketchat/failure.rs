@@ -2,7 +2,6 @@
 
 mod causes;
 mod no_answer;
-mod report;
 mod wait;
 
 use serde_json::{Map, Value};
@@ -15,8 +14,7 @@ use crate::{
     route::Route,
 };
 pub(super) use causes::text as causes;
-pub(super) use no_answer::{cut_off, no_answer};
-pub(super) use report::Reports;
+pub(super) use no_answer::{cut_off, no_answer, proxy_authentication};
 
 /// The longest piece of `error` that is passed on, in bytes.
 const MAX_ERROR_BYTES: usize = 512;
@@ -41,8 +39,6 @@ pub(super) fn refusal(route: &'static Route, head: &Head, body: &[u8], token: &A
         403 => Error::Forbidden(text()),
         404 if is_refusal_of_rocketchat(json.as_ref()) => Error::CallNotFound,
         404 | 405 => Error::UpstreamEndpointMissing { http_status },
-        // The proxy's refusal, whom Rocket.Chat's callers can't help.
-        407 => no_answer::proxy_authentication(),
         // From 520 on they are those of a CDN that speaks for a server which it can't reach.
         408 | 502..=504 | 520..=527 | 530 => Error::UpstreamUnavailable {
             cause: Unavailable::Status(http_status),
@@ -201,7 +197,7 @@ mod tests {
             (520, html, unavailable(520)),
             (527, "", unavailable(527)),
             (530, html, unavailable(530)),
-            (407, html, no_answer::proxy_authentication()),
+            (407, html, malformed(407, strange)),
             (500, html, Error::UpstreamFailed { http_status: 500 }),
             (501, "", Error::UpstreamFailed { http_status: 501 }),
             (519, "", Error::UpstreamFailed { http_status: 519 }),

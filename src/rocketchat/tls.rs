@@ -32,7 +32,7 @@ pub(super) fn config(anchors: Option<TrustAnchors>) -> Result<ClientConfig, Stri
         by_authority: by_authority.build().map_err(|error| error.to_string())?,
         given: anchors.given,
     };
-    let mut config = unused();
+    let mut config = trusting_nobody();
     config.alpn_protocols = vec![ALPN.to_vec()];
     config
         .dangerous()
@@ -40,8 +40,9 @@ pub(super) fn config(anchors: Option<TrustAnchors>) -> Result<ClientConfig, Stri
     Ok(config)
 }
 
-/// Trusts nobody, for a client that speaks no TLS. Spares the reading of the system's trust anchors.
-pub(super) fn unused() -> ClientConfig {
+/// Trusts nobody: enough for a client that speaks no TLS, and spares the reading of the system's trust
+/// anchors.
+pub(super) fn trusting_nobody() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for both versions")

@@ -118,12 +118,14 @@ impl Proxy {
 
 /// A URL that the client can call.
 fn http_url(text: &str) -> Result<Url, String> {
-    let scheme = text.split("://").next().unwrap_or_default();
+    let scheme = text.trim().split_once("://").map(|(scheme, _)| scheme);
+    let is_http = |scheme: &str| {
+        ["http", "https"]
+            .iter()
+            .any(|it| scheme.eq_ignore_ascii_case(it))
+    };
     // The parser would say of quotes around it, as environment files have them, that a base is missing.
-    if !["http", "https"]
-        .iter()
-        .any(|it| scheme.eq_ignore_ascii_case(it))
-    {
+    if !scheme.is_some_and(is_http) {
         return Err("must begin with http:// or https://".to_owned());
     }
     let url = Url::parse(text).map_err(|error| error.to_string())?;

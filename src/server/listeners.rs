@@ -38,8 +38,8 @@ impl Listeners {
             }
             match TcpListener::bind(address).await {
                 Ok(socket) => sockets.push(socket),
-                Err(error) if is_taken(&error) => return Err(error),
-                Err(error) => missing = error,
+                Err(error) if is_missing(&error) => missing = error,
+                Err(error) => return Err(error),
             }
         }
         if sockets.is_empty() {
@@ -84,12 +84,11 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// Whether an address is there, and can't be had.
-fn is_taken(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-    )
+/// Whether this machine hasn't got an address, or its whole family.
+fn is_missing(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no kind.
+    const NO_SUCH_FAMILY: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use tonic::{Code, Request};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use videoconf_facade::{proto::SERVICE_NAME, sandbox::Reply};
+use videoconf_facade::{api::SERVICE_NAME, sandbox::Reply};
 
 use crate::support::{Facade, sandbox};
 

@@ -173,6 +173,7 @@ async fn statuses_of_rocketchat() {
         (text(528), failed("528")),
         (Reply::new(302).header("location", "https://elsewhere"), malformed("302")),
         (Reply::new(402), malformed("402")),
+        (Reply::new(407), malformed("407")),
         (Reply::new(431), malformed("431")),
         (Reply::new(429), limited().retry(3000)),
         (
@@ -229,13 +230,6 @@ async fn statuses_of_passing_trouble() {
         (
             Reply::new(429).header("retry-after", "600"),
             limited().retry(600_000),
-        ),
-        (
-            Reply::new(407),
-            row(Code::Unavailable, "UPSTREAM_UNAVAILABLE")
-                .with("http_status", "407")
-                .with("problem", "the proxy asks for credentials")
-                .retry(1000),
         ),
     ];
     let sandbox = sandbox().await;

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest,
 };
 use tonic_types::StatusExt;
-use videoconf_facade::{proto::SERVICE_NAME, sandbox::Reply};
+use videoconf_facade::{api::SERVICE_NAME, sandbox::Reply};
 
 use crate::support::{
     Facade, SMALLEST, as_user,

@@ -3,7 +3,7 @@
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use videoconf_facade::proto::SERVICE_NAME;
+use videoconf_facade::api::SERVICE_NAME;
 
 use crate::support::{
     process::{Process, Server, command, run},

@@ -14,7 +14,7 @@ use crate::support::{
     sandbox,
 };
 
-const MESSAGE: &str = "no answer from Rocket.Chat";
+const MESSAGE: &str = "no usable answer from Rocket.Chat";
 
 /// The log of a server with `flags`, after three calls.
 async fn reports(flags: &[&str]) -> Vec<Value> {
@@ -109,6 +109,20 @@ async fn nothing_is_said_that_is_a_secret_or_routine() {
     assert_eq!(sandbox.requests().len(), 3, "one was asked twice");
     let log = server.end().await.stderr;
     assert!(!log.contains(MESSAGE), "{log}");
+}
+
+/// Though it isn't the first attempt's trouble.
+#[tokio::test]
+async fn the_trouble_of_a_second_attempt_is_reported() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    sandbox.script(Reply::new(503));
+    sandbox.script(Reply::close());
+    let server = Server::before(&sandbox, &[]).await;
+    server.get("x").await.expect_err("no answer");
+    assert_eq!(sandbox.requests().len(), 2);
+    let line = server.process.stderr.message(MESSAGE).await;
+    assert_eq!(line["problem"], "connection closed before an answer");
 }
 
 #[tokio::test]

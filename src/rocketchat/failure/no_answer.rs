@@ -44,7 +44,7 @@ pub(in crate::rocketchat) fn cut_off() -> Error {
 }
 
 /// What it means that a proxy asks for credentials.
-pub(super) fn proxy_authentication() -> Error {
+pub(in crate::rocketchat) fn proxy_authentication() -> Error {
     unavailable(Unavailable::ProxyAuthentication)
 }
 
@@ -77,6 +77,9 @@ fn no_connection(error: &reqwest::Error) -> Unavailable {
 fn tunnel(text: &str) -> Option<Unavailable> {
     match text.strip_prefix("tunnel error: ")? {
         "proxy authorization required" => Some(Unavailable::ProxyAuthentication),
+        "unexpected end of file" | "io error establishing tunnel" => {
+            Some(Unavailable::ClosedInHandshake)
+        }
         // There is no connection to the proxy; what is wrong with that stands further down.
         "failed to create underlying connection" => None,
         _ => Some(Unavailable::ProxyRefused),

@@ -44,8 +44,9 @@ impl ServerCertVerifier for Verifier {
             return verified;
         };
         let is_authority = is_authority(error);
-        // The library looks at the certificate's time before it asks who vouches for it.
-        if (is_authority || is_of_strangers(error)) && self.given.contains(certificate) {
+        // The library looks at the certificate's time before it asks who vouches for it. For what it is
+        // meant doesn't matter: it was given for this.
+        if (is_authority || is_unvouched(error)) && self.given.contains(certificate) {
             verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -91,12 +92,15 @@ fn is_authority(error: &CertificateError) -> bool {
     )
 }
 
-/// Whether the library's complaint is that nobody vouches for the certificate.
-fn is_of_strangers(error: &CertificateError) -> bool {
-    // The latter if its issuer has the name of somebody who is trusted.
+/// Whether the library's complaint is about who vouches for the certificate, and how.
+fn is_unvouched(error: &CertificateError) -> bool {
     matches!(
         error,
-        CertificateError::UnknownIssuer | CertificateError::BadSignature
+        // The second one if its issuer has the name of somebody who is trusted.
+        CertificateError::UnknownIssuer
+            | CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
     )
 }
 

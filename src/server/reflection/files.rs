@@ -16,7 +16,7 @@ const RIM: [&[u8]; 3] = [
 /// The details of errors.
 const DETAILS: &str = "google/rpc/error_details.proto";
 
-/// The names under which libraries have compiled files, and those by which everybody imports them.
+/// The names under which libraries have compiled files, and those under which they are published.
 const CANONICAL: [(&str, &str); 5] = [
     ("error_details.proto", DETAILS),
     ("status.proto", "google/rpc/status.proto"),

@@ -1,6 +1,6 @@
 //! The probe for images without a shell.
 
-use videoconf_facade::proto::SERVICE_NAME;
+use videoconf_facade::api::SERVICE_NAME;
 
 use super::{run_with, taken};
 use crate::support::{Facade, process::run, sandbox};

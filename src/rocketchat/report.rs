@@ -13,10 +13,9 @@ use crate::error::Error;
 /// How often the same problem is reported at most.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Reports the connections that failed, each problem at once and then every now and then. Clones
-/// share what they know.
-#[derive(Clone, Debug)]
-pub(in crate::rocketchat) struct Reports(Arc<Shared>);
+/// Reports the connections that failed, each problem at once and then every now and then.
+#[derive(Debug)]
+pub(super) struct Reports(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -37,7 +36,7 @@ struct Late {
 
 impl Reports {
     /// Reports of connections to `upstream`, perhaps through `proxy`.
-    pub(in crate::rocketchat) fn new(upstream: String, proxy: Option<String>) -> Self {
+    pub(super) fn new(upstream: String, proxy: Option<String>) -> Self {
         Self(Arc::new(Shared {
             upstream,
             proxy,
@@ -46,7 +45,7 @@ impl Reports {
     }
 
     /// Reports the problem of `refusal` with its chain of causes: now, or with those that are still to come.
-    pub(in crate::rocketchat) fn add(&self, refusal: &Error, causes: String) {
+    pub(super) fn add(&self, refusal: &Error, causes: String) {
         let Some(problem) = refusal.problem() else {
             return;
         };
@@ -94,7 +93,7 @@ impl Shared {
             problem,
             causes,
             count,
-            "no answer from Rocket.Chat"
+            "no usable answer from Rocket.Chat"
         );
     }
 
