@@ -2,11 +2,11 @@
 //! a pipe.
 //!
 //! Not tracing-appender's: when its queue is full at the end, it prints to stdout, and hangs if
-//! nobody reads that either.
+//! nobody reads that either. And it wakes its thread for each line.
 
 use std::{
-    collections::VecDeque,
-    io::{self, BufRead, Write},
+    io::{self, Write},
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,12 +14,16 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes of lines wait at most; more lines are lost and counted. In bytes, since some are
-/// a hundred times as long as others.
+/// How many bytes of lines wait at most, those that are being written included; more lines are lost
+/// and counted. In bytes, since some are a hundred times as long as others.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
 
 /// What is kept for them while somebody reads.
 const AT_EASE: usize = 64 * 1024;
+
+/// The pause after a write. To wake a thread and to write costs more than a line does, so many share
+/// it; after a rest, a line is written at once.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -38,8 +42,11 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     /// Whole lines, one behind the other, so that its capacity is all that they take.
-    waiting: VecDeque<u8>,
-    is_writing: bool,
+    waiting: Vec<u8>,
+    /// How many bytes are being written.
+    writing: usize,
+    /// Whether the writer has to be told of a line.
+    is_idle: bool,
     lost: u64,
 }
 
@@ -49,10 +56,13 @@ impl Lines {
         let queue = Arc::<Queue>::default();
         let lines = Self(Arc::clone(&queue));
         thread::spawn(move || {
+            let mut lines = Vec::new();
             loop {
-                let line = queue.next();
+                queue.take(&mut lines);
                 // A sink that is closed is nobody's fault, and there is no other place to say it.
-                let _ = sink.write_all(&line);
+                let _ = sink.write_all(&lines);
+                queue.written();
+                thread::sleep(PAUSE);
             }
         });
         lines
@@ -65,7 +75,7 @@ impl Lines {
 
     /// Waits until all lines are written, but not for ever.
     pub(super) fn finish(&self) {
-        let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
+        let is_busy = |state: &mut State| state.in_all() > 0;
         let _ = self
             .0
             .changed
@@ -74,21 +84,28 @@ impl Lines {
 }
 
 impl Queue {
-    /// The next line to write; the one before has been written.
-    fn next(&self) -> Vec<u8> {
+    /// Waits for lines, and puts them in the place of `lines`, which have been written.
+    fn take(&self, lines: &mut Vec<u8>) {
+        lines.clear();
+        // What a stall took is given back.
+        lines.shrink_to(AT_EASE);
         let mut state = self.lock();
-        state.is_writing = false;
-        loop {
-            if !state.waiting.is_empty() {
-                state.is_writing = true;
-                return state.next_line();
-            }
-            self.changed.notify_all();
+        while state.waiting.is_empty() {
+            state.is_idle = true;
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        state.is_idle = false;
+        mem::swap(lines, &mut state.waiting);
+        state.writing = lines.len();
+    }
+
+    /// What was taken has been written.
+    fn written(&self) {
+        self.lock().writing = 0;
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,12 +114,17 @@ impl Queue {
 }
 
 impl State {
+    /// How many bytes aren't written yet.
+    fn in_all(&self) -> usize {
+        self.waiting.len() + self.writing
+    }
+
     /// Whether `length` more bytes may wait; then there is memory for them.
     fn has_room_for(&mut self, length: usize) -> bool {
-        let needed = self.waiting.len() + length;
-        if needed > MAX_WAITING {
+        if self.in_all() + length > MAX_WAITING {
             return false;
         }
+        let needed = self.waiting.len() + length;
         if needed > self.waiting.capacity() {
             // In two steps and no more, since doubling could end beyond the limit.
             let enough = if needed > AT_EASE {
@@ -114,17 +136,6 @@ impl State {
         }
         true
     }
-
-    /// Takes the next line out. What a stall took is given back with its last line.
-    fn next_line(&mut self) -> Vec<u8> {
-        let mut line = Vec::new();
-        // Reading from memory can't fail.
-        let _ = self.waiting.read_until(b'\n', &mut line);
-        if self.waiting.is_empty() {
-            self.waiting.shrink_to(AT_EASE);
-        }
-        line
-    }
 }
 
 impl Write for Lines {
@@ -132,8 +143,10 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
         if state.has_room_for(line.len()) {
-            state.waiting.extend(line);
-            self.0.changed.notify_all();
+            state.waiting.extend_from_slice(line);
+            if mem::take(&mut state.is_idle) {
+                self.0.changed.notify_all();
+            }
         } else {
             state.lost += 1;
         }
@@ -185,22 +198,22 @@ mod tests {
             let (sender, receiver) = mpsc::sync_channel(0);
             let mut lines = Lines::to(Rendezvous(sender));
             // Once the writer is busy with its first line, the rest has to wait.
-            lines.write_all(b"first\n").unwrap();
+            let all = too_many(length);
+            lines.write_all(&all[0]).unwrap();
             while !lines.0.lock().waiting.is_empty() {
                 thread::yield_now();
             }
-            let all = too_many(length);
-            for line in &all {
+            for line in &all[1..] {
                 lines.write_all(line).unwrap();
             }
             lines.write_all(&vec![b'x'; MAX_WAITING + 1]).unwrap();
             assert_eq!(lines.lost(), 2, "lines of {length} bytes");
             assert!(lines.0.lock().waiting.capacity() <= MAX_WAITING);
 
-            assert_eq!(receiver.recv().unwrap(), b"first\n");
-            for line in &all[..all.len() - 1] {
-                assert_eq!(receiver.recv().unwrap(), *line);
-            }
+            assert_eq!(receiver.recv().unwrap(), all[0]);
+            assert_eq!(receiver.recv().unwrap(), all[1..all.len() - 1].concat());
+            lines.write_all(b"last\n").unwrap();
+            assert_eq!(receiver.recv().unwrap(), b"last\n");
             lines.finish();
             assert!(receiver.try_recv().is_err(), "all others were written");
             assert!(lines.0.lock().waiting.capacity() <= AT_EASE, "given back");
