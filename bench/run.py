@@ -35,7 +35,7 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 # What is measured.
 
 class Row:
-    """A server, and what it is asked. `vary` gives each call an id of its own, so that none is shared."""
+    """A server, and what it is asked. `vary` gives each caller an id of its own, so that no read is shared."""
 
     def __init__(self, name, command, method=f"{SERVICE}/GetInfo", data=None, vary=False, expect="OK", upstream="", group=""):
         self.name, self.command, self.method = name, command, method
@@ -195,7 +195,7 @@ def speed():
 
 
 def ghz(row, port, *flags):
-    data = dict(row.data, **({"call_id": "call-{{.RequestNumber}}"} if row.vary else {}))
+    data = dict(row.data, **({"call_id": "call-{{.WorkerID}}"} if row.vary else {}))
     if "max_age" in data and not row.command.__qualname__.startswith("facade"):
         del data["max_age"]
     proto = [] if row.method.startswith("grpc.health") else ["--proto", ROOT / "proto" / PROTO, "-i", ROOT / "proto"]
