@@ -2,6 +2,7 @@
 //! reflection. Knows nothing of conferences.
 
 mod access_log;
+mod batched;
 mod body;
 mod handler;
 mod health;

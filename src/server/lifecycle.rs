@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-use super::{Handler, Health, Listeners};
+use super::{Handler, Health, Listeners, batched::Batched};
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
@@ -155,6 +155,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting nodelay failed");
     }
+    let stream = Batched::new(stream);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let stack = stack.clone();
         // The one box of the stack. Its future is large, and would be copied at each step on its
@@ -167,8 +168,10 @@ async fn connection(
     });
     let connection = http2::Builder::new(calls)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "connection ended with an error");
+        .serve_connection(TokioIo::new(stream.clone()), service);
+    match stream.drive(watcher.watch(connection)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "connection ended with an error"),
+        Err(error) => tracing::debug!(%error, "connection ended, since nothing can be sent on it"),
     }
 }
