@@ -2,17 +2,24 @@
 //!
 //! The HTTP/2 library writes, and flushes, each larger frame by itself: with ten calls under way that is
 //! fifteen writes to the socket, half of what an answer from memory costs. Here what it writes is
-//! collected, and sent when it comes to rest.
+//! collected until all tasks that are ready have had their turn: two writes for the ten answers.
 
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::task::AtomicWaker;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
+};
 
 /// How much is collected at most, in bytes. What comes then waits for the other side.
 const MAX_COLLECTED: usize = 64 * 1024;
@@ -43,22 +50,67 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
         })))
     }
 
-    /// Drives `protocol`, which speaks over this: whenever it comes to rest, what it wrote is sent.
+    /// Drives `protocol`, which speaks over this, and sends what it writes.
     ///
     /// # Errors
     /// It can't be sent.
     pub(super) async fn drive<T>(&self, protocol: impl Future<Output = T>) -> io::Result<T> {
         let mut protocol = pin!(protocol);
+        let mut turn = Turn::default();
         poll_fn(|context| {
             if let Poll::Ready(outcome) = protocol.as_mut().poll(context) {
                 return Poll::Ready(Ok(outcome));
             }
-            match self.lock().poll_send(context) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                _ => Poll::Pending,
+            let mut state = self.lock();
+            if !state.collected.is_empty() {
+                ready!(turn.poll(context));
+                if let Poll::Ready(Err(error)) = state.poll_send(context) {
+                    return Poll::Ready(Err(error));
+                }
             }
+            Poll::Pending
         })
         .await
+    }
+}
+
+/// A task's turn after all others that are ready, which may write, too. `yield_now` by itself takes any
+/// wake-up for it.
+#[derive(Debug, Default)]
+struct Turn {
+    is_awaited: bool,
+    yielded: Arc<Yielded>,
+}
+
+/// Tells when the scheduler has come round.
+#[derive(Debug, Default)]
+struct Yielded {
+    has_come: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Turn {
+    /// Waits for the next turn; after that, for the one after that.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.yielded.task.register(context.waker());
+        if !self.is_awaited {
+            self.is_awaited = true;
+            let waker = Waker::from(Arc::clone(&self.yielded));
+            // Is never ready at once; it leaves the waker with the scheduler.
+            let _ = pin!(yield_now()).poll(&mut Context::from_waker(&waker));
+        }
+        if self.yielded.has_come.swap(false, Ordering::AcqRel) {
+            self.is_awaited = false;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Wake for Yielded {
+    fn wake(self: Arc<Self>) {
+        self.has_come.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
@@ -151,5 +203,124 @@ impl<S: AsyncRead + Unpin> AsyncRead for Batched<S> {
 impl<S> Clone for Batched<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// Counts what is written to it.
+    struct Counting {
+        stream: DuplexStream,
+        writes: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+            self.writes.lock().unwrap().push(written);
+            Poll::Ready(Ok(written))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(context)
+        }
+    }
+
+    /// A connection whose other side takes `capacity` bytes at a time, and the sizes of its writes.
+    fn connection(capacity: usize) -> (Batched<Counting>, DuplexStream, Arc<Mutex<Vec<usize>>>) {
+        let (stream, other) = duplex(capacity);
+        let writes = Arc::default();
+        let counting = Counting {
+            stream,
+            writes: Arc::clone(&writes),
+        };
+        (Batched::new(counting), other, writes)
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_one_turn_of_all_tasks_is_sent_together() {
+        let (batched, mut other, writes) = connection(1 << 20);
+        let mut protocol = batched.clone();
+        let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel::<u8>();
+        let driver = tokio::spawn(async move {
+            let speak = async {
+                while let Some(byte) = answered.recv().await {
+                    protocol.write_all(&[byte; 300]).await.unwrap();
+                    protocol.flush().await.unwrap();
+                }
+                protocol.shutdown().await.unwrap();
+            };
+            batched.drive(speak).await.unwrap();
+        });
+        for byte in 0..10 {
+            let answers = answers.clone();
+            tokio::spawn(async move { answers.send(byte) });
+        }
+        let mut received = [0; 3000];
+        other.read_exact(&mut received).await.unwrap();
+        assert_eq!(*writes.lock().unwrap(), [3000]);
+        assert_eq!(received[2999], 9);
+
+        answers.send(10).unwrap();
+        drop(answers);
+        let mut rest = Vec::new();
+        other.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, [10; 300], "nothing is left behind");
+        driver.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_collected_is_bounded() {
+        let (batched, mut other, _) = connection(1000);
+        let mut protocol = batched.clone();
+        let sent: Vec<u8> = (0..=250).cycle().take(MAX_COLLECTED * 5).collect();
+        let speak = async {
+            protocol.write_all(&sent).await.unwrap();
+            protocol.shutdown().await.unwrap();
+        };
+        let listen = async {
+            let mut received = Vec::new();
+            let mut buffer = [0; 4096];
+            loop {
+                let length = other.read(&mut buffer).await.unwrap();
+                assert!(batched.lock().collected.capacity() <= MAX_COLLECTED);
+                if length == 0 {
+                    return received;
+                }
+                received.extend_from_slice(&buffer[..length]);
+            }
+        };
+        let (driven, received) = tokio::join!(batched.drive(speak), listen);
+        driven.unwrap();
+        assert_eq!(received, sent);
+        assert_eq!(batched.lock().collected.capacity(), 0, "given back");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nothing_can_be_sent_on_ends() {
+        let (batched, other, _) = connection(1000);
+        drop(other);
+        let mut protocol = batched.clone();
+        let speak = async {
+            protocol.write_all(b"x").await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let error = batched.drive(speak).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }
