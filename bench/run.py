@@ -284,6 +284,27 @@ def table(rows, medians):
     return "\n".join(lines)
 
 
+def picture(rows, medians):
+    """Bars of CPU a call, for the README."""
+    bars = [row for row in rows if row.group in ("memory", "pass-through")]
+    scale = 380 / max(medians[f"{row.group}: {row.name}"]["cpu_us"] for row in bars)
+    out, y, group = [], 16, None
+    for row in bars:
+        if row.group != group:
+            group = row.group
+            y += 10
+            out.append(f'<text x="8" y="{y + 12}" font-weight="bold">{group}</text>')
+            y += 20
+        cpu = medians[f"{group}: {row.name}"]["cpu_us"]
+        colour = "#1f6feb" if row.name.startswith("facade") else "#8b949e"
+        out.append(f'<text x="210" y="{y + 13}" text-anchor="end">{row.name}</text>'
+                   f'<rect x="220" y="{y}" width="{cpu * scale:.0f}" height="16" fill="{colour}"/>'
+                   f'<text x="{226 + cpu * scale:.0f}" y="{y + 13}">{cpu:.1f} us</text>')
+        y += 22
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="680" height="{y + 10}" font-family="sans-serif" font-size="12" '
+            f'role="img" aria-label="CPU a call"><rect width="100%" height="100%" fill="#fff"/>{"".join(out)}</svg>\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -291,7 +312,7 @@ def main():
     parser.add_argument("--rate", type=int, default=1_700, help="calls a second in open loop")
     parser.add_argument("--seconds", type=int, default=5, help="of open loop")
     parser.add_argument("--only", default="", help="rows whose group and name have this text")
-    parser.add_argument("--out", type=pathlib.Path, default=WORK / "results.json")
+    parser.add_argument("--out", type=pathlib.Path, default=WORK, help="a folder for results.json, table.md and cpu.svg")
     options = parser.parse_args()
     rows = [row for row in ROWS if re.search(options.only, f"{row.group}: {row.name}")]
     prepare(rows)
@@ -303,7 +324,11 @@ def main():
                 results[f"{row.group}: {row.name}"].append(it)
                 print(f"{number + 1}/{options.rounds} {row.group}: {row.name}: {it['cpu_us']:.1f} us, p99 {it['p99_ms']:.2f} ms", file=sys.stderr)
     medians = summary(results)
-    options.out.write_text(json.dumps({"machine": machine(), "rounds": results, "medians": medians}, indent=1) + "\n")
+    options.out.mkdir(parents=True, exist_ok=True)
+    whole = {"machine": machine(), "rounds": results, "medians": medians}
+    (options.out / "results.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (options.out / "table.md").write_text(table(rows, medians) + "\n")
+    (options.out / "cpu.svg").write_text(picture(rows, medians))
     print(table(rows, medians))
 
 
