@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// How much is collected at most, in bytes. What comes then waits for the other side.
-const MAX_COLLECTED: usize = 64 * 1024;
+const MAX_COLLECTED: usize = 16 * 1024;
 
 /// What is made room for, in bytes: a batch of small answers. It is given back when they are sent, so
 /// that an idle connection holds nothing.
