@@ -28,7 +28,6 @@ SERVICE = "rocketchat.videoconference.v1.VideoConferenceService"
 PROTO = "rocketchat/videoconference/v1/video_conference_service.proto"
 CALL_ID = "697866d5c8b053302078137a"
 CREDENTIALS = {"x-user-id": "CkCPNctrgCDfmWLqC", "x-auth-token": "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"}
-CONNECTIONS, STREAMS = 10, 10
 SERVER_CORE, LOAD_CORE = "0", "1"
 
 
@@ -37,10 +36,11 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 class Row:
     """A server, and what it is asked. `vary` gives each caller an id of its own, so that no read is shared."""
 
-    def __init__(self, name, command, method=f"{SERVICE}/GetInfo", data=None, vary=False, expect="OK", upstream="", group=""):
+    def __init__(self, name, command, method=f"{SERVICE}/GetInfo", data=None, vary=False, expect="OK", upstream="", group="", shape=(10, 10)):
         self.name, self.command, self.method = name, command, method
         self.data = {"call_id": CALL_ID} if data is None else data
         self.vary, self.expect, self.upstream, self.group = vary, expect, upstream, group
+        self.connections, self.streams = shape
 
 
 def facade(*flags):
@@ -75,11 +75,16 @@ def envoy(port, upstream):
 
 READ = {"call_id": CALL_ID, "max_age": "0s"}
 TUNED = {"GOGC": "400"}
+KEEP = ["--fresh-for", "1h", "--stale-for", "1h"]
+LONE = "memory, a lone caller"
 ROWS = [
-    Row("facade", facade("--fresh-for", "1h", "--stale-for", "1h"), group="memory"),
+    Row("facade", facade(*KEEP), group="memory"),
     Row("bare tonic, fixed answer", floor(False), group="memory"),
     Row("grpc-go, otter", go("-keep", "1h"), group="memory"),
     Row("grpc-go, otter, tuned", go("-keep", "1h", "-workers", "8", **TUNED), group="memory"),
+    Row("facade", facade(*KEEP), group=LONE, shape=(1, 1)),
+    Row("bare tonic, fixed answer", floor(False), group=LONE, shape=(1, 1)),
+    Row("grpc-go, otter", go("-keep", "1h"), group=LONE, shape=(1, 1)),
     Row("facade", facade(), data=READ, vary=True, group="pass-through"),
     Row("facade, log off", facade("--log-filter", "off"), data=READ, vary=True, group="pass-through"),
     Row("bare tonic, reqwest", floor(True), vary=True, group="pass-through"),
@@ -201,7 +206,7 @@ def ghz(row, port, *flags):
     proto = [] if row.method.startswith("grpc.health") else ["--proto", ROOT / "proto" / PROTO, "-i", ROOT / "proto"]
     out = run("taskset", "-c", LOAD_CORE, "ghz", "--insecure", *proto, "--call", row.method,
               "--metadata", json.dumps(CREDENTIALS), "--data", json.dumps(data), "--format", "json",
-              "--connections", CONNECTIONS, "--concurrency", CONNECTIONS * STREAMS, *flags, f"127.0.0.1:{port}",
+              "--connections", row.connections, "--concurrency", row.connections * row.streams, *flags, f"127.0.0.1:{port}",
               capture_output=True, text=True)
     report = json.loads(out.stdout)
     codes = report["statusCodeDistribution"]
@@ -221,7 +226,7 @@ def h2load(row, port, calls):
     body = WORK / "request"
     body.write_bytes(frame(row))
     headers = {"content-type": "application/grpc", "te": "trailers", **CREDENTIALS}
-    out = run("taskset", "-c", LOAD_CORE, "h2load", "-n", calls, "-c", CONNECTIONS, "-m", STREAMS, "-d", body,
+    out = run("taskset", "-c", LOAD_CORE, "h2load", "-n", calls, "-c", row.connections, "-m", row.streams, "-d", body,
               *(word for header in headers.items() for word in ("-H", ": ".join(header))),
               f"http://127.0.0.1:{port}/{row.method}", capture_output=True, text=True)
     if f"{calls} succeeded, 0 failed, 0 errored" not in out.stdout:
@@ -260,33 +265,35 @@ def machine():
 
 
 def summary(results):
-    """Medians of each row, CPU levelled to the median speed of the whole run."""
+    """Medians of each row, CPU levelled to the median speed of the whole run, with its least and most."""
     speeds = statistics.median(it["speed"] for rounds in results.values() for it in rounds)
     out = {}
     for key, rounds in results.items():
         levelled = [dict(it, cpu_us=it["cpu_us"] * speeds / it["speed"]) for it in rounds]
-        out[key] = {name: statistics.median(it[name] for it in levelled) for name in levelled[0] if name != "speed"}
+        cpu = sorted(it["cpu_us"] for it in levelled)
+        out[key] = {"cpu_us_range": [cpu[0], cpu[-1]]} | {name: statistics.median(it[name] for it in levelled) for name in levelled[0] if name != "speed"}
     return out
 
 
 def table(rows, medians):
-    lines = ["| | CPU a call | ratio | calls/s | p50 | p99 | p99.9 | idle | loaded |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    floors = {"memory": "bare tonic, fixed answer", "pass-through": "bare tonic, reqwest"}
+    lines = ["| | CPU a call | least - most | ratio | p50 | p99 | idle | loaded |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    floors = {"memory": "bare tonic, fixed answer", LONE: "bare tonic, fixed answer", "pass-through": "bare tonic, reqwest"}
     for group in dict.fromkeys(row.group for row in rows):
-        lines.append(f"| **{group}** | | | | | | | | |")
+        lines.append(f"| **{group}** | | | | | | | |")
         base = medians.get(f"{group}: {floors.get(group)}")
         for row in rows:
             if row.group == group:
                 it = medians[f"{group}: {row.name}"]
                 ratio = f"{it['cpu_us'] / base['cpu_us']:.2f}" if base else ""
-                lines.append(f"| {row.name} | {it['cpu_us']:.1f} us | {ratio} | {it['per_second']:,.0f} | {it['p50_ms']:.2f} ms "
-                             f"| {it['p99_ms']:.2f} ms | {it['p999_ms']:.2f} ms | {it['idle_mb']:.1f} MB | {it['loaded_mb']:.1f} MB |")
+                least, most = it["cpu_us_range"]
+                lines.append(f"| {row.name} | {it['cpu_us']:.1f} us | {least:.1f} - {most:.1f} | {ratio} | {it['p50_ms']:.2f} ms "
+                             f"| {it['p99_ms']:.2f} ms | {it['idle_mb']:.1f} MB | {it['loaded_mb']:.1f} MB |")
     return "\n".join(lines)
 
 
 def picture(rows, medians):
     """Bars of CPU a call, for the README."""
-    bars = [row for row in rows if row.group in ("memory", "pass-through")]
+    bars = [row for row in rows if row.group in ("memory", LONE, "pass-through")]
     scale = 380 / max(medians[f"{row.group}: {row.name}"]["cpu_us"] for row in bars)
     out, y, group = [], 16, None
     for row in bars:

@@ -2,7 +2,8 @@
 //!
 //! The HTTP/2 library writes, and flushes, each larger frame by itself: with ten calls under way that is
 //! fifteen writes to the socket, half of what an answer from memory costs. Here what it writes is
-//! collected until all tasks that are ready have had their turn: two writes for the ten answers.
+//! collected until all tasks that are ready have had their turn: two writes for the ten answers. A lone
+//! call has nobody to share with, and waits a few microseconds for that.
 
 use std::{
     future::poll_fn,
@@ -58,10 +59,13 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
         let mut protocol = pin!(protocol);
         let mut turn = Turn::default();
         poll_fn(|context| {
-            if let Poll::Ready(outcome) = protocol.as_mut().poll(context) {
+            let outcome = protocol.as_mut().poll(context);
+            let mut state = self.lock();
+            if let Poll::Ready(outcome) = outcome {
+                // As much as goes now: one that fails ends without a shutdown.
+                let _ = state.poll_send(context);
                 return Poll::Ready(Ok(outcome));
             }
-            let mut state = self.lock();
             if !state.collected.is_empty() {
                 ready!(turn.poll(context));
                 if let Poll::Ready(Err(error)) = state.poll_send(context) {
@@ -144,10 +148,13 @@ impl<S: AsyncWrite + Unpin> State<S> {
         if self.collected.len() >= MAX_COLLECTED {
             ready!(self.poll_send(context))?;
         }
-        if self.collected.is_empty() {
-            self.collected.reserve(BATCH);
-        }
         let before = self.collected.len();
+        let needed = before + parts.iter().map(|part| part.len()).sum::<usize>();
+        if needed > self.collected.capacity() {
+            // In two steps and no more, since doubling could end beyond the limit.
+            let enough = if needed > BATCH { MAX_COLLECTED } else { BATCH };
+            self.collected.reserve_exact(enough - before);
+        }
         for part in parts {
             let room = MAX_COLLECTED - self.collected.len();
             self.collected
@@ -309,6 +316,18 @@ mod tests {
         driven.unwrap();
         assert_eq!(received, sent);
         assert_eq!(batched.lock().collected.capacity(), 0, "given back");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_a_protocol_that_fails_are_sent() {
+        let (batched, mut other, _) = connection(1000);
+        let mut protocol = batched.clone();
+        let speak = async { protocol.write_all(b"no").await };
+        batched.drive(speak).await.unwrap().unwrap();
+        drop((batched, protocol));
+        let mut received = Vec::new();
+        other.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"no");
     }
 
     #[tokio::test]

@@ -59,9 +59,8 @@ impl Lines {
             let mut lines = Vec::new();
             loop {
                 queue.take(&mut lines);
-                // A sink that is closed is nobody's fault, and there is no other place to say it.
-                let _ = sink.write_all(&lines);
-                queue.written();
+                let lost = write(&mut sink, &lines);
+                queue.written(lost);
                 thread::sleep(PAUSE);
             }
         });
@@ -102,9 +101,12 @@ impl Queue {
         state.writing = lines.len();
     }
 
-    /// What was taken has been written.
-    fn written(&self) {
-        self.lock().writing = 0;
+    /// What was taken has been written, but for some lines.
+    fn written(&self, lost: u64) {
+        let mut state = self.lock();
+        state.writing = 0;
+        state.lost += lost;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -136,6 +138,23 @@ impl State {
         }
         true
     }
+}
+
+/// Writes `lines`, and says how many of them were lost. A sink that is closed is nobody's fault, and there
+/// is no other place to say it.
+fn write(sink: &mut impl Write, lines: &[u8]) -> u64 {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        match sink.write(rest) {
+            Ok(0) => break,
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Somebody who shares the pipe has made it so, and it is full.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => break,
+        }
+    }
+    rest.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
 impl Write for Lines {
@@ -184,6 +203,46 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// A pipe that doesn't block, is full every other time, and takes little; then a disk that is full.
+    struct Reluctant {
+        written: Arc<Mutex<Vec<u8>>>,
+        is_full: bool,
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.written.lock().unwrap();
+            if written.len() >= 1000 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.is_full = !self.is_full;
+            if self.is_full {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let taken = bytes.len().min(100);
+            written.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_lost_to_errors_only_and_counted() {
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let mut sink = Reluctant {
+            written: Arc::clone(&written),
+            is_full: false,
+        };
+        let line = |number: usize| format!("{number:09}\n").into_bytes();
+        let lines: Vec<u8> = (0..70).flat_map(line).collect();
+        assert_eq!(write(&mut sink, &lines), 0);
+        assert_eq!(*written.lock().unwrap(), lines);
+        assert_eq!(write(&mut sink, &lines), 40);
     }
 
     /// Lines of `length` bytes, one more than can wait.
