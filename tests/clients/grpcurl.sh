@@ -8,20 +8,7 @@ readonly service=rocketchat.videoconference.v1.VideoConferenceService
 readonly user=(-H 'x-user-id: CkCPNctrgCDfmWLqC'
   -H 'x-auth-token: 1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE')
 
-work=$(mktemp -d)
-mkfifo "$work/log"
-"$facade" demo --listen 127.0.0.1:0 --log-format json >"$work/stdout" 2>"$work/log" &
-readonly pid=$!
-trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -r "$work"' EXIT
-
-# Wait for the line that says the address, then read on, so that the demo never meets a full pipe.
-exec 3<"$work/log"
-while read -r -u 3 line; do
-  [[ $line == *'"message":"serving"'* ]] && break
-done
-address=$(sed -E 's/.*"listen":"([^"]+)".*/\1/' <<<"$line")
-readonly address
-cat <&3 >/dev/null &
+source "$(dirname "$0")/demo.sh"
 
 passed=0
 # expect NAME TEXT COMMAND...: the command's output has TEXT.
