@@ -157,8 +157,13 @@ def running(command, port, core):
         wait_for(port, process)
         yield process.pid
     finally:
-        process.kill()
-        process.wait()
+        # nginx takes its workers along.
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
