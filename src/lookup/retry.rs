@@ -94,8 +94,8 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
             let is_timed = head.is_some_and(|head| head.retry_after.is_some());
             (!is_timed).then_some(Again::Later)
         }
-        // Neither a certificate nor a password is mended by asking again, an answer that has begun isn't
-        // repeated.
+        // Neither a certificate nor a password is mended by asking again, and an answer that has begun
+        // isn't repeated.
         Unavailable::CertificateExpired
         | Unavailable::CertificateNotYetValid
         | Unavailable::CertificateForAnotherName

@@ -44,7 +44,8 @@ impl Reports {
         }))
     }
 
-    /// Reports the problem of `refusal` with its chain of causes: now, or with those that are still to come.
+    /// Reports the problem of `refusal` with its chain of causes: now, or with those that are still to
+    /// come.
     pub(super) fn add(&self, refusal: &Error, causes: String) {
         let Some(problem) = refusal.problem() else {
             return;

@@ -101,6 +101,25 @@ async fn scripted(sandbox: &Sandbox, facade: &Facade, reply: Reply) -> Status {
     facade.get("scripted").await.expect_err("a refusal")
 }
 
+/// A page with what isn't the caller's business.
+fn text(status: u16) -> Reply {
+    Reply::new(status)
+        .header("content-type", "text/html")
+        .body("<html><body>secret internals</body></html>")
+}
+
+/// Each of the replies is told as expected, and no more.
+async fn check_all(cases: Vec<(Reply, Expected<'_>)>) {
+    let sandbox = sandbox().await;
+    let facade = Facade::before(&sandbox).await;
+    for (number, (reply, expected)) in cases.into_iter().enumerate() {
+        let case = format!("case {number}: {reply:?}");
+        let status = scripted(&sandbox, &facade, reply).await;
+        expected.check(&status, &case);
+        assert!(!format!("{status:?}").contains("internals"), "{case}");
+    }
+}
+
 #[tokio::test]
 async fn statuses_of_rocketchat() {
     let invalid = |error_type| {
@@ -117,15 +136,8 @@ async fn statuses_of_rocketchat() {
     let malformed = |status| row(Code::Internal, "UPSTREAM_MALFORMED").with("http_status", status);
     let failed = |status| row(Code::Internal, "UPSTREAM_FAILED").with("http_status", status);
     let limited = || row(Code::ResourceExhausted, "UPSTREAM_RATE_LIMITED").quota();
-    let html = "<html><body>secret internals</body></html>";
-
     let json = |status, body: &'static str| Reply::json(status, body);
-    let text = |status| {
-        Reply::new(status)
-            .header("content-type", "text/html")
-            .body(html)
-    };
-    let cases = [
+    let cases = vec![
         (
             json(400, r#"{"success":false,"error":"must have required property 'callId' [invalid-params]","errorType":"invalid-params"}"#),
             invalid("invalid-params")
@@ -185,15 +197,7 @@ async fn statuses_of_rocketchat() {
             limited().retry(1500),
         ),
     ];
-
-    let sandbox = sandbox().await;
-    let facade = Facade::before(&sandbox).await;
-    for (number, (reply, expected)) in cases.into_iter().enumerate() {
-        let case = format!("case {number}: {reply:?}");
-        let status = scripted(&sandbox, &facade, reply).await;
-        expected.check(&status, &case);
-        assert!(!format!("{status:?}").contains("internals"), "{case}");
-    }
+    check_all(cases).await;
 }
 
 /// Of Rocket.Chat, of a proxy, and of a CDN that can't reach it.
@@ -205,12 +209,7 @@ async fn statuses_of_passing_trouble() {
             .retry(1000)
     };
     let limited = || row(Code::ResourceExhausted, "UPSTREAM_RATE_LIMITED").quota();
-    let text = |status| {
-        Reply::new(status)
-            .header("content-type", "text/html")
-            .body("<html>no</html>")
-    };
-    let cases = [
+    let cases = vec![
         (Reply::new(408), unavailable("408")),
         (text(502), unavailable("502")),
         (text(503), unavailable("503")),
@@ -232,13 +231,7 @@ async fn statuses_of_passing_trouble() {
             limited().retry(600_000),
         ),
     ];
-    let sandbox = sandbox().await;
-    let facade = Facade::before(&sandbox).await;
-    for (number, (reply, expected)) in cases.into_iter().enumerate() {
-        let case = format!("case {number}: {reply:?}");
-        let status = scripted(&sandbox, &facade, reply).await;
-        expected.check(&status, &case);
-    }
+    check_all(cases).await;
 }
 
 #[tokio::test]

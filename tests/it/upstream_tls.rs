@@ -9,7 +9,10 @@ use rcgen::{
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use videoconf_facade::sandbox::{Reply, Sandbox};
+use videoconf_facade::{
+    proto::v1::GetInfoResponse,
+    sandbox::{Reply, Sandbox},
+};
 
 use crate::support::{
     Facade, SMALLEST,
@@ -154,12 +157,24 @@ fn self_signed(name: &str, change: fn(&mut CertificateParams)) -> (Certificate, 
     (params.self_signed(&key).unwrap(), key)
 }
 
+/// What a caller hears of a facade that is given `ca`, before a `localhost` with this certificate.
+async fn asked_with(
+    sandbox: &Sandbox,
+    (certificate, key): (&Certificate, &KeyPair),
+    ca: &str,
+) -> Result<GetInfoResponse, Status> {
+    let port = serve_tls(certificate, key, sandbox.address()).await.port();
+    let url = format!("https://localhost:{port}");
+    let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", ca]).await;
+    facade.get("x").await
+}
+
 #[tokio::test]
 async fn a_self_signed_certificate_is_trusted_if_it_was_given() {
     let sandbox = answering().await;
     let other = Authority::new().file();
     let own = "its own";
-    for (name, change, ca, problem) in [
+    let cases = [
         (
             "localhost",
             (|_| ()) as fn(&mut CertificateParams),
@@ -188,17 +203,13 @@ async fn a_self_signed_certificate_is_trusted_if_it_was_given() {
             own,
             Some("certificate not valid yet"),
         ),
-    ] {
+    ];
+    for (number, (name, change, ca, problem)) in cases.into_iter().enumerate() {
         let (certificate, key) = self_signed(name, change);
-        let port = serve_tls(&certificate, &key, sandbox.address())
-            .await
-            .port();
-        let url = format!("https://localhost:{port}");
         let own_file = pem_file(&certificate.pem());
         let ca = if ca == own { &own_file } else { ca };
-        let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", ca]).await;
-        let answer = facade.get("x").await;
-        let case = format!("{name} {problem:?}");
+        let answer = asked_with(&sandbox, (&certificate, &key), ca).await;
+        let case = format!("case {number}: {name} {problem:?}");
         match problem {
             None => drop(answer.expect(&case)),
             Some(problem) => assert_unavailable(&answer.expect_err(&case), problem, &case),
@@ -214,11 +225,8 @@ async fn a_certificate_that_was_given_is_matched_whole() {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let similar = params.self_signed(&key).unwrap();
-    let port = serve_tls(&similar, &key, sandbox.address()).await.port();
-    let url = format!("https://localhost:{port}");
-    let ca = pem_file(&given.pem());
-    let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
-    let status = facade.get("x").await.expect_err("not the same");
+    let answer = asked_with(&sandbox, (&similar, &key), &pem_file(&given.pem())).await;
+    let status = answer.expect_err("not the same");
     assert_unavailable(&status, NOT_TRUSTED, "similar");
     assert!(sandbox.requests().is_empty());
 }
@@ -235,13 +243,9 @@ async fn a_signed_certificate_is_trusted_if_it_was_given() {
     )
     .unwrap();
     let certificate = params.signed_by(&key, &authority).unwrap();
-    let port = serve_tls(&certificate, &key, sandbox.address())
-        .await
-        .port();
-    let url = format!("https://localhost:{port}");
     let ca = pem_file(&certificate.pem());
-    let facade = Facade::with(&["--upstream-url", &url, "--upstream-ca", &ca]).await;
-    facade.get("x").await.expect("an answer");
+    let answer = asked_with(&sandbox, (&certificate, &key), &ca).await;
+    answer.expect("an answer");
 }
 
 #[tokio::test]

@@ -52,8 +52,8 @@ impl TrustAnchors {
         }
         if anchors.authorities.is_empty() {
             return Err(
-                "the system has no certificate authorities to trust: install a bundle of \
-                        them (ca-certificates), or name a file with --upstream-ca"
+                "the system has no certificate authorities to trust: install a \
+                        bundle (ca-certificates), or name a file with --upstream-ca"
                     .to_owned(),
             );
         }

@@ -41,7 +41,7 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whole lines, one behind the other, so that its capacity is all that they take.
+    /// Whole lines, one behind the other.
     waiting: Vec<u8>,
     /// How many bytes are being written.
     writing: usize,
@@ -140,8 +140,8 @@ impl State {
     }
 }
 
-/// Writes `lines`, and says how many of them were lost. A sink that is closed is nobody's fault, and there
-/// is no other place to say it.
+/// Writes `lines`, and says how many of them were lost. A sink that is closed is nobody's fault, and
+/// there is no other place to say it.
 fn write(sink: &mut impl Write, lines: &[u8]) -> u64 {
     let mut rest = lines;
     while !rest.is_empty() {
