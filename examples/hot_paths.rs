@@ -1,7 +1,15 @@
 //! The paths of a call that matter, one of them, a number of times: for counting instructions, which
 //! `bench/instructions` does. `hot_paths PATH COUNT`.
 
-use std::{env, error::Error, future::pending, hint::black_box, net::Ipv4Addr, time::Duration};
+use std::{
+    env,
+    error::Error,
+    future::pending,
+    hint::black_box,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use clap::Parser;
@@ -9,6 +17,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Request};
 use prost::Message;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime,
 };
@@ -16,12 +25,8 @@ use videoconf_facade::{
     app,
     config::{Config, Flags, Problems},
     error::{self, Unavailable, status::to_status},
-    exchange::{Exchange, Head, Moment},
     proto::{Conference, v1::GetInfoRequest},
-    query::{Attempt, Query},
     rocketchat::video_conference,
-    route::Info,
-    source::Upstream,
     telemetry::logs::{self, Logs},
 };
 
@@ -38,33 +43,17 @@ struct Serve {
     flags: Flags,
 }
 
-/// Knows one conference.
-struct Known(Conference);
-
-impl Upstream<Info> for Known {
-    async fn ask(&self, _: &Query<Info>, _: &Attempt) -> Exchange<Conference> {
-        Exchange {
-            sent: Some(Moment::now()),
-            head: Some(Head {
-                status: 200,
-                rate_limit: None,
-                retry_after: None,
-            }),
-            result: Ok(self.0.clone()),
-        }
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().collect();
     let [_, path, count] = &arguments[..] else {
-        return Err("usage: hot_paths memory|refusal|translation|status COUNT".into());
+        return Err("usage: hot_paths memory|read|refusal|translation|status COUNT".into());
     };
     let count = count.parse()?;
     match &**path {
-        "memory" => calls("x", count),
-        // With its access line.
-        "refusal" => calls("", count),
+        "memory" => calls("x", None, count),
+        // These two with their access lines.
+        "read" => calls("x", Some(prost_types::Duration::default()), count),
+        "refusal" => calls("", None, count),
         "translation" => {
             for _ in 0..count {
                 let conference = video_conference(black_box(ANSWER)).map_err(|it| it.problem)?;
@@ -87,8 +76,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Asks a facade in this thread, one call after the other on one connection.
-fn calls(call_id: &str, count: usize) -> Result<(), Box<dyn Error>> {
-    let config = config()?;
+fn calls(
+    call_id: &str,
+    max_age: Option<prost_types::Duration>,
+    count: usize,
+) -> Result<(), Box<dyn Error>> {
     let _logs = Logs::start(logs::Options {
         format: logs::Format::Json,
         filter: "info".parse()?,
@@ -97,16 +89,18 @@ fn calls(call_id: &str, count: usize) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let config = config(upstream.local_addr()?)?;
+        tokio::spawn(answer(upstream));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let socket = TcpStream::connect(listener.local_addr()?).await?;
-        let conference = video_conference(ANSWER).map_err(|it| it.problem)?;
-        let source = app::lookup(Known(Conference::encode(&conference)), &config);
+        let source = app::source(&config)?;
         tokio::spawn(async move { app::serve(listener, source, &config, pending()).await });
         let (requests, connection) = h2::client::handshake(socket).await?;
         tokio::spawn(connection);
         let request = frame(&GetInfoRequest {
             call_id: call_id.to_owned(),
-            max_age: None,
+            max_age,
         });
         for _ in 0..count {
             ask(requests.clone(), request.clone()).await?;
@@ -115,11 +109,30 @@ fn calls(call_id: &str, count: usize) -> Result<(), Box<dyn Error>> {
     })
 }
 
-fn config() -> Result<Config, Box<dyn Error>> {
+/// Answers whatever comes on one connection, as cheaply as can be.
+async fn answer(upstream: TcpListener) -> io::Result<()> {
+    let (mut socket, _) = upstream.accept().await?;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        ANSWER.len()
+    );
+    let answer = [head.as_bytes(), ANSWER].concat();
+    let mut request = vec![0; 4096];
+    // Small as they are, requests come whole.
+    while socket.read(&mut request).await? > 0 {
+        socket.write_all(&answer).await?;
+    }
+    Ok(())
+}
+
+fn config(upstream: SocketAddr) -> Result<Config, Box<dyn Error>> {
+    let upstream = format!("http://{upstream}");
     let flags = [
         "serve",
         "--upstream-url",
-        "http://unused",
+        &upstream,
+        "--upstream-limit",
+        "none",
         "--fresh-for",
         "1h",
         "--stale-for",

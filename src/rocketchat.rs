@@ -3,6 +3,7 @@
 
 mod body;
 mod client;
+mod connector;
 mod failure;
 mod fields;
 mod head;

@@ -4,14 +4,17 @@ mod packing;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use reqwest::Response;
+use http::{HeaderValue, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use self::packing::Packed;
 
 /// The codings that are understood, for `Accept-Encoding`.
-pub(super) const ACCEPT_ENCODING: &str = "gzip, deflate";
+pub(super) const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, deflate");
 
 /// What is left of a call's time for its refusal to reach the caller, at most.
 const RESERVE: Duration = Duration::from_millis(50);
@@ -33,16 +36,19 @@ const MAX_DISCARDED: usize = 64 * 1024;
 /// Why a body can't be had.
 pub(super) enum Failure {
     /// It ended before its end.
-    CutOff(reqwest::Error),
+    CutOff(hyper::Error),
     /// It can't be unpacked.
     Malformed(&'static str),
 }
 
 /// Reads the body of a success, of at most `max_bytes` when it is unpacked.
-pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(
+    response: &mut Response<Incoming>,
+    max_bytes: usize,
+) -> Result<Vec<u8>, Failure> {
     let mut body = Packed::new(response.headers(), max_bytes)
         .ok_or(Failure::Malformed("unknown content encoding"))?;
-    while let Some(chunk) = response.chunk().await.map_err(Failure::CutOff)? {
+    while let Some(chunk) = chunk(response).await.map_err(Failure::CutOff)? {
         body.push(&chunk).map_err(Failure::Malformed)?;
     }
     body.finish().map_err(Failure::Malformed)
@@ -51,7 +57,7 @@ pub(super) async fn read(response: &mut Response, max_bytes: usize) -> Result<Ve
 /// Reads the body of a refusal as far as it is to be had soon and within `max_bytes`. Whatever is
 /// wrong with it, the status holds.
 pub(super) async fn read_in_time(
-    response: &mut Response,
+    response: &mut Response<Incoming>,
     max_bytes: usize,
     until: Option<Instant>,
 ) -> Vec<u8> {
@@ -59,7 +65,7 @@ pub(super) async fn read_in_time(
         return Vec::new();
     };
     let _ = timeout(in_time(REFINING, until), async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = chunk(response).await {
             if body.push(&chunk).is_err() {
                 break;
             }
@@ -71,10 +77,10 @@ pub(super) async fn read_in_time(
 
 /// Reads what is left of an answer and forgets it: a connection is used again only after the end of
 /// its last answer. For a moment the call waits, then it goes on in the background.
-pub(super) async fn discard(mut response: Response, until: Option<Instant>) {
+pub(super) async fn discard(mut response: Response<Incoming>, until: Option<Instant>) {
     let mut rest = Box::pin(async move {
         let mut discarded = 0;
-        while let Ok(Some(chunk)) = response.chunk().await
+        while let Ok(Some(chunk)) = chunk(&mut response).await
             && discarded < MAX_DISCARDED
         {
             discarded += chunk.len();
@@ -84,6 +90,17 @@ pub(super) async fn discard(mut response: Response, until: Option<Instant>) {
         let rest = tokio::spawn(timeout(DISCARDING_IN_BACKGROUND, rest));
         let _ = timeout(in_time(DISCARDING, until), rest).await;
     }
+}
+
+/// The next piece of the body; `None` at its end.
+async fn chunk(response: &mut Response<Incoming>) -> hyper::Result<Option<Bytes>> {
+    while let Some(frame) = response.frame().await {
+        // Trailers say nothing that is needed.
+        if let Ok(data) = frame?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 /// `time`, but not to the last moment of who waits, so that they hear the status and not of their

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use http::header;
-use reqwest::{Response, redirect, retry};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
 
 use super::{
     BaseUrl, Method, Proxy, TrustAnchors, body,
+    connector::Connector,
     failure::{self, cut_off, no_answer, proxy_authentication},
     head,
-    pool::Pool,
+    pool::{self, Pool},
     report::Reports,
     tls,
 };
@@ -22,11 +29,17 @@ use crate::{
 };
 
 /// How the client introduces itself.
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!(
+    env!("CARGO_PKG_NAME"),
+    "/",
+    env!("CARGO_PKG_VERSION")
+));
 
 /// Node closes an idle connection after 5 s, the library's pool keeps one for 90 s: a request on a
 /// connection that is just being closed would fail.
 const POOL_IDLE: Duration = Duration::from_secs(4);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How many lines the head of an answer may have.
 const MAX_HEADERS: usize = 256;
@@ -53,10 +66,12 @@ pub struct Client {
     /// Keeps connections for later requests.
     pooling: Pool,
     /// Makes a new connection for each request.
-    connecting: reqwest::Client,
+    connecting: pool::Client,
     base_url: BaseUrl,
     /// Whether a proxy reads the requests, and may refuse them.
     is_forwarded: bool,
+    /// What such a proxy is told in each request.
+    proxy_authorization: Option<HeaderValue>,
     max_body_bytes: usize,
     reports: Reports,
 }
@@ -74,18 +89,31 @@ impl Client {
         } else {
             tls::trusting_nobody()
         };
-        let base_url = options.base_url.clone();
-        let max_body_bytes = options.max_body_bytes;
-        let proxy = options.proxy.as_ref().map(|it| it.origin().to_owned());
-        let max_age = options.connection_max_age;
-        let builder = move || builder(&options).tls_backend_preconfigured(tls.clone());
-        let connecting = builder().pool_max_idle_per_host(0).build();
-        let pooling = Pool::new(max_age, move || builder().build());
+        let Options {
+            base_url,
+            proxy,
+            max_body_bytes,
+            ..
+        } = options;
+        let is_forwarded = proxy.is_some() && !base_url.is_https();
+        let authorization = proxy.as_ref().and_then(Proxy::authorization).cloned();
+        let connector = Connector::new(
+            tls,
+            base_url.is_https(),
+            proxy.as_ref(),
+            options.connect_timeout,
+        );
+        let connecting = builder().pool_max_idle_per_host(0).build(connector.clone());
+        let pooling = move || builder().build(connector.clone());
         Ok(Self {
-            pooling: pooling.map_err(|error| failure::causes(&error))?,
-            connecting: connecting.map_err(|error| failure::causes(&error))?,
-            is_forwarded: proxy.is_some() && !base_url.is_https(),
-            reports: Reports::new(base_url.origin(), proxy),
+            pooling: Pool::new(options.connection_max_age, pooling),
+            connecting,
+            is_forwarded,
+            proxy_authorization: authorization.filter(|_| is_forwarded),
+            reports: Reports::new(
+                base_url.origin(),
+                proxy.map(|proxy| proxy.origin().to_owned()),
+            ),
             base_url,
             max_body_bytes,
         })
@@ -94,13 +122,19 @@ impl Client {
 
 impl<M: Method> Upstream<M> for Client {
     async fn ask(&self, query: &Query<M>, attempt: &Attempt) -> Exchange<M::Answer> {
-        let request = self.request(query, attempt.connection);
+        let Some(request) = self.request(query) else {
+            return Exchange::unanswered(Error::Internal);
+        };
+        let http = match attempt.connection {
+            Connection::Any => &self.pooling.client(),
+            Connection::New => &self.connecting,
+        };
         let sent = Moment::now();
-        let response = match request.send().await {
+        let response = match http.request(request).await {
             Ok(response) => response,
             Err(error) => {
                 return Exchange {
-                    sent: (!error.is_connect() && !error.is_builder()).then_some(sent),
+                    sent: (!error.is_connect()).then_some(sent),
                     head: None,
                     result: Err(self.no_answer(&error, attempt)),
                 };
@@ -117,27 +151,26 @@ impl<M: Method> Upstream<M> for Client {
 }
 
 impl Client {
-    fn request<M: Method>(
-        &self,
-        query: &Query<M>,
-        connection: Connection,
-    ) -> reqwest::RequestBuilder {
-        let http = match connection {
-            Connection::Any => &self.pooling.client(),
-            Connection::New => &self.connecting,
-        };
-        let url = self
-            .base_url
-            .method(M::ROUTE.name, query.key.parameters.query());
-        http.request(M::ROUTE.verb.clone(), url)
-            .header(USER_ID, query.credentials.user_id.expose())
-            .header(AUTH_TOKEN, query.credentials.auth_token.expose())
-            .header(header::ACCEPT, "application/json")
-            .header(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING)
+    /// The request for `query`; `None` if it is too long to be one.
+    fn request<M: Method>(&self, query: &Query<M>) -> Option<Request<Empty<Bytes>>> {
+        let parameters = query.key.parameters.query();
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = M::ROUTE.verb.clone();
+        *request.uri_mut() = self.base_url.method(M::ROUTE.name, parameters)?;
+        let headers = request.headers_mut();
+        headers.insert(USER_ID, query.credentials.user_id.expose().clone());
+        headers.insert(AUTH_TOKEN, query.credentials.auth_token.expose().clone());
+        headers.insert(header::ACCEPT, JSON);
+        headers.insert(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        if let Some(authorization) = &self.proxy_authorization {
+            headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Some(request)
     }
 
     /// What it means that `attempt` got no answer.
-    fn no_answer(&self, error: &reqwest::Error, attempt: &Attempt) -> Error {
+    fn no_answer(&self, error: &legacy::Error, attempt: &Attempt) -> Error {
         let refusal = no_answer(error);
         // As a rule an idle connection was closed at the moment at which it was used again. If not, the
         // second attempt shows it.
@@ -165,7 +198,7 @@ impl Client {
         query: &Query<M>,
         attempt: &Attempt,
         head: &Head,
-        mut response: Response,
+        mut response: Response<Incoming>,
     ) -> Result<M::Answer, Error> {
         if response.status().is_success() {
             let malformed = |problem, detail| Error::UpstreamMalformed {
@@ -206,25 +239,15 @@ impl Client {
     }
 }
 
-/// What both clients have in common.
-fn builder(options: &Options) -> reqwest::ClientBuilder {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        // Default 100: proxies with a habit of cookies send more.
-        .http1_max_headers(MAX_HEADERS)
-        // Default none: an unreachable host would use up the whole deadline.
-        .connect_timeout(options.connect_timeout)
+/// What both clients have in common. Neither follows a redirection, nor sends a request again that a
+/// server may have seen: each attempt costs allowance and is decided on in `lookup`.
+fn builder() -> legacy::Builder {
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
-        // Default 10 hops: the credentials would travel along.
-        .redirect(redirect::Policy::none())
-        // Default on: it would tell one URL to another.
-        .referer(false)
-        // Default some: each attempt costs allowance and is decided on in `lookup`.
-        .retry(retry::never())
-        // Default the environment's: credentials would go where nobody said.
-        .no_proxy();
-    if let Some(proxy) = options.proxy.clone() {
-        builder = builder.proxy(proxy.into_inner());
-    }
+        // Default 100: proxies with a habit of cookies send more.
+        .http1_max_headers(MAX_HEADERS);
     builder
 }

@@ -5,18 +5,25 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::client::legacy;
 use tokio::time::Instant;
+
+use super::connector::Connector;
+
+/// The HTTP library's client: connections, and requests without a body on them.
+pub(super) type Client = legacy::Client<Connector, Empty<Bytes>>;
 
 /// Keeps connections for later requests, up to an age: a name may have moved to another address, and
 /// steady traffic would never let go of the old one.
 pub(super) struct Pool {
-    build: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
+    build: Box<dyn Fn() -> Client + Send + Sync>,
     max_age: Duration,
     current: Mutex<Generation>,
 }
 
-/// A client of the library's, whose connections are at most as old as it is.
+/// A client whose connections are at most as old as it is.
 struct Generation {
     client: Client,
     began: Instant,
@@ -24,22 +31,19 @@ struct Generation {
 
 impl Pool {
     /// A pool of what `build` makes, each for `max_age`.
-    ///
-    /// # Errors
-    /// Nothing can be made.
     pub(super) fn new(
         max_age: Duration,
-        build: impl Fn() -> reqwest::Result<Client> + Send + Sync + 'static,
-    ) -> reqwest::Result<Self> {
+        build: impl Fn() -> Client + Send + Sync + 'static,
+    ) -> Self {
         let current = Generation {
-            client: build()?,
+            client: build(),
             began: Instant::now(),
         };
-        Ok(Self {
+        Self {
             build: Box::new(build),
             max_age,
             current: Mutex::new(current),
-        })
+        }
     }
 
     /// The client for the next request. Requests that are under way with the one before it end as
@@ -48,11 +52,10 @@ impl Pool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if now.duration_since(current.began) >= self.max_age {
-            current.began = now;
-            // It was made of the same before. If it can't be now, old connections are better than none.
-            if let Ok(client) = (self.build)() {
-                current.client = client;
-            }
+            *current = Generation {
+                client: (self.build)(),
+                began: now,
+            };
         }
         current.client.clone()
     }

@@ -2,8 +2,14 @@
 
 use std::{fmt::Write, net::IpAddr};
 
+use bytes::Bytes;
+use http::{
+    HeaderValue, Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Url;
+use url::Url;
 
 /// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
 /// reader of queries understands.
@@ -15,12 +21,18 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The root of a Rocket.Chat server: `http` or `https`, perhaps with a path prefix.
 #[derive(Clone, Debug)]
-pub struct BaseUrl(Url);
+pub struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    /// Of paths; empty, or it begins with a slash and ends without one.
+    prefix: String,
+}
 
 /// A proxy on the way to Rocket.Chat. May hold credentials, so it has no `Debug`.
 #[derive(Clone)]
 pub struct Proxy {
-    inner: reqwest::Proxy,
+    /// Where it is, and as whom it is used.
+    proxy: Intercept,
     /// Its URL without credentials.
     origin: String,
 }
@@ -31,60 +43,63 @@ impl BaseUrl {
     /// # Errors
     /// What is wrong with it, in words for an operator.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut url = http_url(text)?;
+        let url = http_url(text)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must not contain credentials; callers bring their own".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("must not have a query or a fragment".to_owned());
         }
-        // "//api" misses Rocket.Chat's API and falls through to its web app.
-        let prefix = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&prefix);
-        Ok(Self(url))
+        let parts = uri(&url)?.into_parts();
+        match (parts.scheme, parts.authority) {
+            (Some(scheme), Some(authority)) => Ok(Self {
+                scheme,
+                authority,
+                // "//api" misses Rocket.Chat's API and falls through to its web app.
+                prefix: url.path().trim_end_matches('/').to_owned(),
+            }),
+            _ => Err(NOT_CALLABLE.to_owned()),
+        }
     }
 
     /// Whether TLS is spoken.
     pub(super) fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.scheme == Scheme::HTTPS
     }
 
     /// Its scheme, host and port.
     pub(super) fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        format!("{}://{}", self.scheme, self.authority)
     }
 
     /// Whether others on the way can read what is sent there, tokens included.
     #[must_use]
     pub fn is_readable_on_the_way(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.authority.host();
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
         let is_loopback = host == "localhost" || address.is_ok_and(|it| it.is_loopback());
         !self.is_https() && !is_loopback
     }
 
-    /// The URL of an API method, with its parameters.
+    /// The URL of an API method, with its parameters. `None` if it is longer than a URL may be.
     pub(super) fn method<'a>(
         &self,
         name: &str,
         query: impl IntoIterator<Item = (&'static str, &'a str)>,
-    ) -> Url {
-        let mut url = self.0.clone();
-        let prefix = self.0.path().trim_end_matches('/');
-        url.set_path(&format!("{prefix}/api/v1/{name}"));
-        let mut text = String::new();
-        for (key, value) in query {
-            let separator = if text.is_empty() { "" } else { "&" };
+    ) -> Option<Uri> {
+        let mut path = format!("{}/api/v1/{name}", self.prefix);
+        for (number, (key, value)) in query.into_iter().enumerate() {
+            let separator = if number == 0 { '?' } else { '&' };
             let value = utf8_percent_encode(value, ENCODED);
             // Writing to a String can't fail.
-            let _ = write!(text, "{separator}{key}={value}");
+            let _ = write!(path, "{separator}{key}={value}");
         }
-        url.set_query(
-            Some(&text)
-                .filter(|text| !text.is_empty())
-                .map(String::as_str),
-        );
-        url
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(PathAndQuery::from_maybe_shared(Bytes::from(path)).ok()?)
+            .build()
+            .ok()
     }
 }
 
@@ -96,9 +111,13 @@ impl Proxy {
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = http_url(text)?;
         let origin = url.origin().ascii_serialization();
-        reqwest::Proxy::all(url)
-            .map(|inner| Self { inner, origin })
-            .map_err(|_| "is not the URL of a proxy".to_owned())
+        // As any URL would be, since it is for all.
+        let proxy = Matcher::builder()
+            .all(url.as_str())
+            .build()
+            .intercept(&uri(&url)?);
+        let proxy = proxy.ok_or("is not the URL of a proxy")?;
+        Ok(Self { proxy, origin })
     }
 
     /// Whether TLS is spoken to it.
@@ -111,10 +130,19 @@ impl Proxy {
         &self.origin
     }
 
-    pub(super) fn into_inner(self) -> reqwest::Proxy {
-        self.inner
+    /// Where it is.
+    pub(super) fn uri(&self) -> &Uri {
+        self.proxy.uri()
+    }
+
+    /// As whom it is used: the value of `Proxy-Authorization`, if it needs one.
+    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
+        self.proxy.basic_auth()
     }
 }
+
+/// What is wrong with a URL that is one by the standard of browsers, but can't be called.
+const NOT_CALLABLE: &str = "has a host or a port that can't be called";
 
 /// A URL that the client can call.
 fn http_url(text: &str) -> Result<Url, String> {
@@ -129,11 +157,16 @@ fn http_url(text: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https://".to_owned());
     }
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    // Of hosts, the client's own type of URLs accepts less.
-    if url.as_str().parse::<http::Uri>().is_err() || url.port() == Some(0) {
-        return Err("has a host or a port that can't be called".to_owned());
+    if url.port() == Some(0) {
+        return Err(NOT_CALLABLE.to_owned());
     }
-    Ok(url)
+    uri(&url).map(|_| url)
+}
+
+/// It as HTTP's own type, which accepts less of hosts.
+fn uri(url: &Url) -> Result<Uri, String> {
+    let uri = url.as_str().parse();
+    uri.map_err(|_| NOT_CALLABLE.to_owned())
 }
 
 #[cfg(test)]
@@ -150,15 +183,17 @@ mod tests {
             ("http://chat/a/b/", "http://chat/a/b/api/v1/m?callId=x"),
         ] {
             let url = BaseUrl::parse(base).unwrap().method("m", [("callId", "x")]);
-            assert_eq!(url.as_str(), expected, "{base}");
+            assert_eq!(url.unwrap().to_string(), expected, "{base}");
         }
     }
 
     #[test]
     fn values_are_encoded_whole() {
         let base = BaseUrl::parse("http://chat").unwrap();
-        assert_eq!(base.method("m", []).as_str(), "http://chat/api/v1/m");
+        let url = base.method("m", []).unwrap();
+        assert_eq!(url.to_string(), "http://chat/api/v1/m");
         let url = base.method("m", [("callId", "a b&c=d?x#y%2F+é'"), ("n", "1")]);
+        let url = url.unwrap();
         assert_eq!(
             url.query(),
             Some("callId=a%20b%26c%3Dd%3Fx%23y%252F%2B%C3%A9%27&n=1")

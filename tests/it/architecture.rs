@@ -96,8 +96,8 @@ fn imports_point_down_only() {
 fn each_decision_has_one_room() {
     // The reader can't tell which names a glob brings.
     assert_only("globs", &[], |path| path.ends_with("::*"));
-    assert_only("reqwest", &["crate::rocketchat"], |path| {
-        is_within(path, "reqwest")
+    assert_only("the HTTP client", &["crate::rocketchat"], |path| {
+        is_within(path, "hyper_util::client") || is_within(path, "hyper_rustls")
     });
     assert_only(
         "tonic's requests",

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use videoconf_facade::sandbox::Reply;
 
@@ -51,11 +51,11 @@ async fn every_pair_of_schemes_works_with_either_kind_of_trust() {
     }
 }
 
-/// A proxy that answers whatever it is asked with `reply`, and is asked `count` times. Gives the
-/// problem that a caller hears of.
-async fn problem_with(reply: &'static str, upstream: &str, count: usize) -> String {
+/// Asks once through a proxy that `user` uses and that answers whatever it is asked with `reply`, which
+/// is `count` times. Gives what the proxy was sent, and the status.
+async fn refused(user: &str, reply: &str, upstream: &str, count: usize) -> (Vec<String>, Status) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let proxy = format!("http://{user}{}", listener.local_addr().unwrap());
     let ca = Authority::new().file();
     let flags = [
         "--upstream-url",
@@ -67,19 +67,27 @@ async fn problem_with(reply: &'static str, upstream: &str, count: usize) -> Stri
     ];
     let facade = Facade::with(&flags).await;
     let refuse = async {
+        let mut heads = Vec::new();
         for _ in 0..count {
             let (mut socket, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(socket.read_u8().await.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                head.push(char::from(socket.read_u8().await.unwrap()));
             }
+            heads.push(head);
             socket.write_all(reply.as_bytes()).await.unwrap();
         }
+        heads
     };
-    let (answer, ()) = tokio::join!(facade.get("x"), soon(refuse));
+    let (answer, heads) = tokio::join!(facade.get("x"), soon(refuse));
     let again = listener.into_std().unwrap().accept();
     assert!(again.is_err(), "asked more often: {reply}");
-    let status = answer.expect_err("a refusal");
+    (heads, answer.expect_err("a refusal"))
+}
+
+/// The problem that a caller hears of.
+async fn problem_with(reply: &str, upstream: &str, count: usize) -> String {
+    let (_, status) = refused("", reply, upstream, count).await;
     assert_eq!(status.code(), Code::Unavailable, "{reply}");
     let details = status.get_error_details();
     assert!(details.retry_info().is_some(), "{reply}");
@@ -88,9 +96,23 @@ async fn problem_with(reply: &'static str, upstream: &str, count: usize) -> Stri
     info.metadata["problem"].clone()
 }
 
+const WHO_ARE_YOU: &str = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+
+/// With or without a tunnel. "Basic" is base64 of `us@er:p:ss`.
+#[tokio::test]
+async fn a_proxy_is_told_who_uses_it() {
+    for upstream in ["http://chat.invalid", "https://chat.invalid"] {
+        let (heads, _) = refused("us%40er:p%3Ass@", WHO_ARE_YOU, upstream, 1).await;
+        let mut lines = heads[0].lines().filter_map(|line| line.split_once(": "));
+        let told = lines.find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"));
+        let (_, told) = told.expect(upstream);
+        assert_eq!(told, "Basic dXNAZXI6cDpzcw==", "{upstream}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_that_wants_credentials_is_the_operators_trouble() {
-    let reply = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+    let reply = WHO_ARE_YOU;
     for upstream in ["http://chat.invalid", "https://chat.invalid"] {
         let problem = problem_with(reply, upstream, 1).await;
         assert_eq!(problem, "the proxy asks for credentials", "{upstream}");

@@ -5,10 +5,11 @@ use std::{error::Error as StdError, io, iter};
 /// The longest text of a chain, in bytes: certificates of others are quoted in it.
 const MAX_BYTES: usize = 512;
 
-/// What caused `error`, from the outermost cause on. The library's own message isn't among them: it
-/// quotes the URL.
-pub(super) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    iter::successors(error.source(), |&cause| {
+/// `error` and what caused it, from the outermost on.
+pub(super) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(error), |&cause| {
         // An `io::Error` that wraps another error skips it when asked for its source.
         match cause.downcast_ref().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
@@ -18,12 +19,14 @@ pub(super) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdEr
 }
 
 /// The first cause of type `T`.
-pub(super) fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+pub(super) fn find<'a, T: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a T> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// The chain in a line, for an operator.
-pub(in crate::rocketchat) fn text(error: &reqwest::Error) -> String {
+pub(in crate::rocketchat) fn text(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     // A wrapper says what it wraps.
     texts.dedup();

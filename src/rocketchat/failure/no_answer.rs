@@ -1,7 +1,8 @@
 //! From a failed connection to our error.
 
-use std::io;
+use std::{error::Error as StdError, io};
 
+use hyper_util::client::legacy;
 use rustls::CertificateError;
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
 use crate::error::{Error, Unavailable};
 
 /// What it means that a request got no answer.
-pub(in crate::rocketchat) fn no_answer(error: &reqwest::Error) -> Error {
-    if error.is_builder() {
-        return Error::Internal;
-    }
+pub(in crate::rocketchat) fn no_answer(error: &legacy::Error) -> Error {
     let by_http = find::<hyper::Error>(error);
     if by_http.is_some_and(hyper::Error::is_parse_too_large) {
         return Error::UpstreamMalformed {
@@ -55,12 +53,12 @@ fn unavailable(cause: Unavailable) -> Error {
     }
 }
 
-fn no_connection(error: &reqwest::Error) -> Unavailable {
-    if let Some(cause) = causes(error).find_map(|cause| tunnel(&cause.to_string())) {
+fn no_connection(error: &legacy::Error) -> Unavailable {
+    // The library tells some of them in words only.
+    let mut told = causes(error).map(ToString::to_string);
+    if let Some(cause) = told.find_map(|words| tunnel(&words).or_else(|| resolver(&words))) {
         cause
-    } else if error.is_dns() {
-        Unavailable::UnknownHost
-    } else if error.is_timeout() {
+    } else if has_kind(error, &[io::ErrorKind::TimedOut]) {
         Unavailable::ConnectTimeout
     } else if let Some(error) = find(error) {
         tls(error)
@@ -73,7 +71,12 @@ fn no_connection(error: &reqwest::Error) -> Unavailable {
     }
 }
 
-/// What it means that a proxy makes no tunnel. The library tells it in words only.
+/// What it means that a name has no address.
+fn resolver(text: &str) -> Option<Unavailable> {
+    (text == "dns error").then_some(Unavailable::UnknownHost)
+}
+
+/// What it means that a proxy makes no tunnel.
 fn tunnel(text: &str) -> Option<Unavailable> {
     match text.strip_prefix("tunnel error: ")? {
         "proxy authorization required" => Some(Unavailable::ProxyAuthentication),
@@ -109,7 +112,7 @@ fn tls(error: &rustls::Error) -> Unavailable {
 }
 
 /// Whether the network says that the connection was closed.
-fn is_closed(error: &reqwest::Error) -> bool {
+fn is_closed(error: &legacy::Error) -> bool {
     has_kind(
         error,
         &[
@@ -127,7 +130,7 @@ fn is_closed_by_http(error: &hyper::Error) -> bool {
 }
 
 /// Whether one of the causes is an error of the system of one of these kinds.
-fn has_kind(error: &reqwest::Error, kinds: &[io::ErrorKind]) -> bool {
+fn has_kind(error: &(dyn StdError + 'static), kinds: &[io::ErrorKind]) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref())
         .any(|cause: &io::Error| kinds.contains(&cause.kind()))

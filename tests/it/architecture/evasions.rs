@@ -69,14 +69,14 @@ const EVASIONS: &[(&str, &str, &[&str])] = &[
         &["crate::server::x"],
     ),
     (
-        "use reqwest as r; type T = r::Client;",
+        "use hyper_rustls as r; type T = r::HttpsConnector;",
         "lookup.rs",
-        &["reqwest::Client"],
+        &["hyper_rustls::HttpsConnector"],
     ),
     (
-        "extern crate reqwest as r; type T = r::Client;",
+        "extern crate hyper_rustls as r; type T = r::HttpsConnector;",
         "lookup.rs",
-        &["reqwest::Client"],
+        &["hyper_rustls::HttpsConnector"],
     ),
     (
         "fn f() { use tonic::Status as S; S::new() }",
