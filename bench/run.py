@@ -253,12 +253,14 @@ def measure(row, target, calls, rate, seconds):
             per_second = h2load(row, port, calls)
         used = cpu_seconds(pid) - used
         loaded = memory_mb(pid)
+        at_rate = cpu_seconds(pid)
         open_loop = ghz(row, port, "--rps", rate, "--duration", f"{seconds}s", "--duration-stop", "wait")
+        at_rate = (cpu_seconds(pid) - at_rate) / open_loop["count"]
         latencies = sorted(call["latency"] / 1e6 for call in open_loop["details"])
     after = speed()
     at = lambda share: latencies[min(int(len(latencies) * share), len(latencies) - 1)]
     return {
-        "cpu_us": used / calls * 1e6, "speed": (before + after) / 2, "per_second": per_second,
+        "cpu_us": used / calls * 1e6, "cpu_at_rate_us": at_rate * 1e6, "speed": (before + after) / 2, "per_second": per_second,
         "p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "idle_mb": idle, "loaded_mb": loaded,
     }
 
@@ -274,24 +276,25 @@ def summary(results):
     speeds = statistics.median(it["speed"] for rounds in results.values() for it in rounds)
     out = {}
     for key, rounds in results.items():
-        levelled = [dict(it, cpu_us=it["cpu_us"] * speeds / it["speed"]) for it in rounds]
+        levelled = [it | {name: it[name] * speeds / it["speed"] for name in ("cpu_us", "cpu_at_rate_us")} for it in rounds]
         cpu = sorted(it["cpu_us"] for it in levelled)
         out[key] = {"cpu_us_range": [cpu[0], cpu[-1]]} | {name: statistics.median(it[name] for it in levelled) for name in levelled[0] if name != "speed"}
     return out
 
 
 def table(rows, medians):
-    lines = ["| | CPU a call | least - most | ratio | p50 | p99 | idle | loaded |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| | CPU a call | least - most | ratio | at a rate | ratio | p50 | p99 | idle | loaded |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
     floors = {"memory": "bare tonic, fixed answer", LONE: "bare tonic, fixed answer", "pass-through": "bare tonic, reqwest"}
     for group in dict.fromkeys(row.group for row in rows):
-        lines.append(f"| **{group}** | | | | | | | |")
+        lines.append(f"| **{group}** | | | | | | | | | |")
         base = medians.get(f"{group}: {floors.get(group)}")
         for row in rows:
             if row.group == group:
                 it = medians[f"{group}: {row.name}"]
-                ratio = f"{it['cpu_us'] / base['cpu_us']:.2f}" if base else ""
+                ratio = lambda name: f"{it[name] / base[name]:.2f}" if base else ""
                 least, most = it["cpu_us_range"]
-                lines.append(f"| {row.name} | {it['cpu_us']:.1f} us | {least:.1f} - {most:.1f} | {ratio} | {it['p50_ms']:.2f} ms "
+                lines.append(f"| {row.name} | {it['cpu_us']:.1f} us | {least:.1f} - {most:.1f} | {ratio('cpu_us')} "
+                             f"| {it['cpu_at_rate_us']:.1f} us | {ratio('cpu_at_rate_us')} | {it['p50_ms']:.2f} ms "
                              f"| {it['p99_ms']:.2f} ms | {it['idle_mb']:.1f} MB | {it['loaded_mb']:.1f} MB |")
     return "\n".join(lines)
 

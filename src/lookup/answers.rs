@@ -18,6 +18,9 @@ use crate::{
 /// key, moka's own nodes, and the holes that what was freed after the read leaves in the heap.
 const ENTRY_BYTES: usize = 1280;
 
+/// How often it is noted anew that somebody has answers, who reads all the time.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a refusal is remembered.
 const REFUSAL_FOR: Duration = Duration::from_secs(1);
 
@@ -25,9 +28,18 @@ const REFUSAL_FOR: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Answers<P: Parameters> {
     known: Cache<Key<P>, Known<P::Answer>>,
-    /// Who has answers here, and when Rocket.Chat last rejected their credentials.
-    holders: Cache<Fingerprint, Option<Instant>>,
+    /// Who has answers here.
+    holders: Cache<Fingerprint, Holder>,
     stale_for: Duration,
+}
+
+/// Credentials with which something was read.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    /// When this was noted.
+    noted_at: Instant,
+    /// When Rocket.Chat last rejected the credentials.
+    rejected_at: Option<Instant>,
 }
 
 /// The last thing that Rocket.Chat said to a query.
@@ -52,7 +64,8 @@ impl<P: Parameters> Answers<P> {
                 .build(),
             holders: Cache::builder()
                 .max_capacity(max_bytes / ENTRY_BYTES as u64)
-                .time_to_live(stale_for + REFUSAL_FOR)
+                // As long as any of their answers.
+                .time_to_live(stale_for + REFUSAL_FOR + NOTE_EVERY)
                 .build(),
             stale_for,
         }
@@ -72,20 +85,20 @@ impl<P: Parameters> Answers<P> {
     /// Takes note of what Rocket.Chat said.
     pub fn keep(&self, key: &Key<P>, exchange: &Exchange<P::Answer>) {
         let Some(read_at) = exchange.sent else { return };
-        let credential = key.fingerprint;
         match &exchange.result {
             Ok(answer) => {
-                if self.is_of_use(key, read_at.at) {
-                    let rejected = self.holders.get(&credential).flatten();
-                    self.holders.insert(credential, rejected);
+                let holder = self.holders.get(&key.fingerprint);
+                if self.is_of_use(key, read_at.at, holder) {
+                    self.note(key.fingerprint, holder);
                     self.insert(key, Ok(answer.clone()), read_at);
                 }
             }
             Err(error) if error.is_refusal() => {
                 if error == &Error::CredentialsRejected {
-                    self.forget(credential);
+                    self.forget(key.fingerprint);
                 }
-                if self.is_of_use(key, read_at.at) {
+                let holder = self.holders.get(&key.fingerprint);
+                if self.is_of_use(key, read_at.at, holder) {
                     if error.is_worth_remembering() {
                         self.insert(key, Err(error.clone()), read_at);
                     } else {
@@ -104,11 +117,24 @@ impl<P: Parameters> Answers<P> {
 
     /// Whether a read that was sent at `read_at` tells more than what is known, and its credentials
     /// weren't rejected since.
-    fn is_of_use(&self, key: &Key<P>, read_at: Instant) -> bool {
-        let rejected = self.holders.get(&key.fingerprint).flatten();
+    fn is_of_use(&self, key: &Key<P>, read_at: Instant, holder: Option<Holder>) -> bool {
+        let rejected = holder.and_then(|holder| holder.rejected_at);
         let newer = self.known.get(key).map(|known| known.read_at.at);
         rejected.is_none_or(|rejected| rejected < read_at)
             && newer.is_none_or(|newer| newer <= read_at)
+    }
+
+    /// Notes that this credential, which is known as `holder`, has an answer.
+    fn note(&self, credential: Fingerprint, holder: Option<Holder>) {
+        let noted_at = Instant::now();
+        if holder.is_none_or(|holder| holder.noted_at + NOTE_EVERY <= noted_at) {
+            let rejected_at = holder.and_then(|holder| holder.rejected_at);
+            let holder = Holder {
+                noted_at,
+                rejected_at,
+            };
+            self.holders.insert(credential, holder);
+        }
     }
 
     /// Drops what was told to this credential. That is looked for only if there can be any, since
@@ -117,7 +143,12 @@ impl<P: Parameters> Answers<P> {
         if !self.holders.contains_key(&credential) {
             return;
         }
-        self.holders.insert(credential, Some(Instant::now()));
+        let now = Instant::now();
+        let holder = Holder {
+            noted_at: now,
+            rejected_at: Some(now),
+        };
+        self.holders.insert(credential, holder);
         for (key, _) in &self.known {
             if key.fingerprint == credential {
                 self.known.invalidate(&*key);

@@ -140,6 +140,12 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
         };
         let mut asking = pin!(self.inner.ask(query, attempt));
         let mut impatient = pin!(sleep(ongoing.patience));
+        // A timer that is due before all others costs a system call, so a read that begins in good times
+        // looks only when it could be among those that are silent.
+        let mut look_after = match ongoing.patience {
+            FOR_EVER => SILENCE,
+            _ => PROBE_EVERY,
+        };
         loop {
             tokio::select! {
                 biased;
@@ -160,7 +166,10 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Breaker<S> {
                     // It had to wait for its turn.
                     impatient.as_mut().reset(until);
                 }
-                () = sleep(PROBE_EVERY) => self.lock().make_room(Instant::now()),
+                () = sleep(look_after) => {
+                    self.lock().make_room(Instant::now());
+                    look_after = PROBE_EVERY;
+                }
             }
         }
     }

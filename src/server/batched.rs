@@ -9,18 +9,11 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
-use futures_util::task::AtomicWaker;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::yield_now,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much is collected at most, in bytes. What comes then waits for the other side.
 const MAX_COLLECTED: usize = 16 * 1024;
@@ -57,7 +50,7 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
     /// It can't be sent.
     pub(super) async fn drive<T>(&self, protocol: impl Future<Output = T>) -> io::Result<T> {
         let mut protocol = pin!(protocol);
-        let mut turn = Turn::default();
+        let mut has_let_others_go_first = false;
         poll_fn(|context| {
             let outcome = protocol.as_mut().poll(context);
             let mut state = self.lock();
@@ -66,55 +59,22 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
                 let _ = state.poll_send(context);
                 return Poll::Ready(Ok(outcome));
             }
-            if !state.collected.is_empty() {
-                ready!(turn.poll(context));
-                if let Poll::Ready(Err(error)) = state.poll_send(context) {
-                    return Poll::Ready(Err(error));
-                }
+            if state.collected.is_empty() {
+                return Poll::Pending;
             }
+            if !has_let_others_go_first {
+                has_let_others_go_first = true;
+                // A task that wakes itself goes behind all others that are ready.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Err(error) = ready!(state.poll_send(context)) {
+                return Poll::Ready(Err(error));
+            }
+            has_let_others_go_first = false;
             Poll::Pending
         })
         .await
-    }
-}
-
-/// A task's turn after all others that are ready, which may write, too. `yield_now` by itself takes any
-/// wake-up for it.
-#[derive(Debug, Default)]
-struct Turn {
-    is_awaited: bool,
-    yielded: Arc<Yielded>,
-}
-
-/// Tells when the scheduler has come round.
-#[derive(Debug, Default)]
-struct Yielded {
-    has_come: AtomicBool,
-    task: AtomicWaker,
-}
-
-impl Turn {
-    /// Waits for the next turn; after that, for the one after that.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.yielded.task.register(context.waker());
-        if !self.is_awaited {
-            self.is_awaited = true;
-            let waker = Waker::from(Arc::clone(&self.yielded));
-            // Is never ready at once; it leaves the waker with the scheduler.
-            let _ = pin!(yield_now()).poll(&mut Context::from_waker(&waker));
-        }
-        if self.yielded.has_come.swap(false, Ordering::AcqRel) {
-            self.is_awaited = false;
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    }
-}
-
-impl Wake for Yielded {
-    fn wake(self: Arc<Self>) {
-        self.has_come.store(true, Ordering::Release);
-        self.task.wake();
     }
 }
 
