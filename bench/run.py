@@ -103,7 +103,7 @@ def run(*command, **options):
     return subprocess.run([str(word) for word in command], check=True, **options)
 
 
-def prepare(rows):
+def prepare():
     WORK.mkdir(parents=True, exist_ok=True)
     for tool in ["nginx", "h2load", "go", "cargo", "taskset"]:
         if not shutil.which(tool):
@@ -167,12 +167,14 @@ def running(command, port, core):
 
 
 @contextlib.contextmanager
-def upstream():
+def upstream(body=None):
+    """Answers `body`, or the documented example, at once."""
     port = free_port()
     root = WORK / "nginx"
     answer = root / "api/v1"
     answer.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "tests/it/bodies/documented-example.json", answer / "video-conference.info")
+    example = ROOT / "tests/it/bodies/documented-example.json"
+    (answer / "video-conference.info").write_bytes(body or example.read_bytes())
     config = (HERE / "nginx.conf").read_text().replace("PORT", str(port)).replace("ROOT", str(root))
     (root / "nginx.conf").write_text(config)
     with running(["nginx", "-c", root / "nginx.conf"], port, LOAD_CORE):
@@ -330,7 +332,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=WORK, help="a folder for results.json, table.md and cpu.svg")
     options = parser.parse_args()
     rows = [row for row in ROWS if re.search(options.only, f"{row.group}: {row.name}")]
-    prepare(rows)
+    prepare()
     results = {f"{row.group}: {row.name}": [] for row in rows}
     with upstream() as target:
         for number in range(options.rounds):

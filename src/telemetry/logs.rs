@@ -1,5 +1,6 @@
 //! Logs to stderr, human or JSON, that never block a call.
 
+mod json;
 mod writer;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use json::JsonLines;
 use tracing::Subscriber;
 use tracing_subscriber::{
     Layer,
@@ -108,11 +110,11 @@ where
         Format::Human => true,
         Format::Json => false,
     };
-    let lines = fmt::layer().with_writer(lines);
     let lines = if is_human {
-        lines.with_ansi(is_terminal).boxed()
+        let human = fmt::layer().with_writer(lines);
+        human.with_ansi(is_terminal).boxed()
     } else {
-        lines.json().flatten_event(true).boxed()
+        JsonLines(lines).boxed()
     };
     // A defect that nobody is told of stays.
     lines.with_filter(options.filter.with_target(PANIC, LevelFilter::ERROR))
