@@ -43,9 +43,9 @@ class Row:
         self.connections, self.streams = shape
 
 
-def facade(*flags):
+def facade(*flags, binary=ROOT / "target/release/videoconf-facade"):
     def command(port, upstream):
-        return [ROOT / "target/release/videoconf-facade", "serve", "--listen", f"127.0.0.1:{port}",
+        return [binary, "serve", "--listen", f"127.0.0.1:{port}",
                 "--upstream-url", upstream, "--upstream-limit", "none", "--max-reads-in-flight", "200",
                 "--log-format", "json", *flags]
     return command
@@ -94,6 +94,14 @@ ROWS = [
     Row("facade: refused here", facade(), data={"call_id": ""}, expect="InvalidArgument", group="rest"),
     Row("facade: refused by upstream", facade(), data=READ, vary=True, expect="InvalidArgument", upstream="/refused", group="rest"),
     Row("facade: health check", facade(), method="grpc.health.v1.Health/Check", data={}, group="rest"),
+]
+
+
+# Built by pgo.py.
+GUIDED = {"binary": ROOT / "target/pgo/release/videoconf-facade"}
+GUIDED_ROWS = [
+    Row("facade, profile-guided", facade(*KEEP, **GUIDED), group="memory"),
+    Row("facade, profile-guided", facade(**GUIDED), data=READ, vary=True, group="pass-through"),
 ]
 
 
@@ -329,10 +337,14 @@ def main():
     parser.add_argument("--rate", type=int, default=1_700, help="calls a second in open loop")
     parser.add_argument("--seconds", type=int, default=5, help="of open loop")
     parser.add_argument("--only", default="", help="rows whose group and name have this text")
+    parser.add_argument("--pgo", action="store_true", help="build a profile-guided facade, too, and measure it")
     parser.add_argument("--out", type=pathlib.Path, default=WORK, help="a folder for results.json, table.md and cpu.svg")
     options = parser.parse_args()
-    rows = [row for row in ROWS if re.search(options.only, f"{row.group}: {row.name}")]
+    rows = [row for row in ROWS + GUIDED_ROWS * options.pgo if re.search(options.only, f"{row.group}: {row.name}")]
     prepare()
+    if options.pgo:
+        import pgo
+        pgo.build()
     results = {f"{row.group}: {row.name}": [] for row in rows}
     with upstream() as target:
         for number in range(options.rounds):
