@@ -2,9 +2,13 @@
 
 use std::{env, error::Error, fs, path::PathBuf, process::Command};
 
-use tonic_prost_build::manual::{self, Method, Service};
+use tonic_prost_build::{
+    FileDescriptorSet,
+    manual::{self, Method, Service},
+};
 
 const PROTO: &str = "rocketchat/videoconference/v1/video_conference_service.proto";
+const HEALTH: &str = "grpc/health/v1/health.proto";
 
 /// What the binary is made of.
 const SOURCES: &[&str] = &["build.rs", "Cargo.lock", "Cargo.toml", "proto", "src"];
@@ -17,23 +21,35 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn compile_proto() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler
-        .include_imports(true)
-        // Comments travel in the source info; reflection shows them.
-        .include_source_info(true)
-        .open_file(PROTO)?;
-
-    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb");
-    fs::write(descriptors, compiler.encode_file_descriptor_set())?;
-
+    // Comments travel in the source info; reflection shows them.
+    let ours = read(PROTO, true, "descriptors.binpb")?;
     tonic_prost_build::configure()
         // A join URL may be a secret, and the derived `Debug` would print it.
         .skip_debug(["rocketchat.videoconference.v1.VideoConference"])
         .build_server(false)
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds(ours)?;
     generate_server();
+
+    // Clients that have this file themselves take ours only if it is the same.
+    let health = read(HEALTH, false, "health.binpb")?;
+    tonic_prost_build::compile_fds(health)?;
     Ok(())
+}
+
+/// Reads `proto` with its imports, and writes the descriptors to `output`.
+fn read(
+    proto: &str,
+    with_comments: bool,
+    output: &str,
+) -> Result<FileDescriptorSet, Box<dyn Error>> {
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(with_comments)
+        .open_file(proto)?;
+    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join(output);
+    fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+    Ok(compiler.file_descriptor_set())
 }
 
 /// The server's half is told its types by hand, since what it sends was encoded when it was read.

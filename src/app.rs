@@ -14,7 +14,9 @@ use crate::{
     route::Parameters,
     server::{
         self, AccessLog, Drain, Listeners, Methods, Rpcs,
-        layers::{CatchPanic, EndAtDeadline, EndWithDrain, Layer, Observe, PostOnly, RequestId},
+        layers::{
+            Admit, CatchPanic, EndAtDeadline, EndWithDrain, GrpcOnly, Layer, Observe, RequestId,
+        },
     },
     source::{ConferenceSource, Lookup, Upstream},
 };
@@ -60,7 +62,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let drain = Drain::new(config.drain_timeout);
-    let (health, health_service) = server::health(&[api::SERVICE_NAME]).await;
+    let (health, health_service) = server::health(&[api::SERVICE_NAME]);
 
     let mut routes = Routes::builder();
     routes
@@ -78,14 +80,15 @@ pub async fn serve(
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id
         .layer(Layer(Observe::new(log.clone()))) // sees every end of a call, whoever brings it about
-        .layer(Layer(PostOnly)) // what isn't a call costs nothing
+        .layer(Layer(GrpcOnly)) // what isn't a call costs nothing
         .layer(Layer(CatchPanic)) // turns a defect below into one failed call
+        .layer(Layer(Admit::new(config.max_in_flight))) // before anything that waits
         .layer(Layer(EndWithDrain::new(&drain))) // a status for calls that outlast the server
         .layer(Layer(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
         .service(Rpcs::new(routes.routes()));
 
     tokio::select! {
-        () = server::serve(listeners.into(), stack, health, drain, shutdown) => {}
+        () = server::serve(listeners.into(), stack, config.connections, health, drain, shutdown) => {}
         () = log.report_left_out() => {}
     }
 }

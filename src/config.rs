@@ -11,6 +11,7 @@ use crate::{
     api,
     lookup::{AllowanceOptions, Freshness, Limit},
     rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
+    server::Bounds,
     telemetry::logs,
 };
 pub use listen::Listen;
@@ -21,6 +22,13 @@ const MAX_REQUESTS: u32 = 10_000;
 
 /// No more reads are under way at once: each may take a connection.
 const MAX_READS: usize = 10_000;
+
+/// No more connections are open, nor calls in flight, at once.
+const MAX_CONNECTIONS: usize = 1_000_000;
+const MAX_IN_FLIGHT: usize = 1_000_000;
+
+/// What calls have beyond their own time when their connection ends: for the answer to travel.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// No time limit is longer: what is meant by more is a typing error.
 const MAX_TIME: Duration = Duration::from_hours(24);
@@ -102,6 +110,31 @@ pub struct CommonFlags {
     #[arg(default_value = "10s")]
     request_timeout: String,
 
+    /// How many connections may be open; others wait until one ends
+    #[arg(long, env = "VIDEOCONF_MAX_CONNECTIONS", value_name = "N")]
+    #[arg(default_value = "10000")]
+    max_connections: String,
+
+    /// How many calls may be in flight; others are refused as OVERLOADED
+    #[arg(long, env = "VIDEOCONF_MAX_IN_FLIGHT", value_name = "N")]
+    #[arg(default_value = "10000")]
+    max_in_flight: String,
+
+    /// How long a connection may take to begin speaking HTTP/2
+    #[arg(long, env = "VIDEOCONF_HANDSHAKE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "10s")]
+    handshake_timeout: String,
+
+    /// How long a connection without a call is kept
+    #[arg(long, env = "VIDEOCONF_CONNECTION_IDLE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "15m")]
+    connection_idle_timeout: String,
+
+    /// How long a connection lasts, 10 % more or less; then its client is told to open another
+    #[arg(long, env = "VIDEOCONF_CONNECTION_MAX_AGE", value_name = "TIME")]
+    #[arg(default_value = "1h")]
+    connection_max_age: String,
+
     /// How long calls in flight may go on after SIGTERM or SIGINT
     #[arg(long, env = "VIDEOCONF_DRAIN_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "20s")]
@@ -156,6 +189,10 @@ pub struct Config {
     pub api: api::Options,
     /// The ceiling of every call.
     pub request_timeout: Duration,
+    /// How many calls may be in flight.
+    pub max_in_flight: usize,
+    /// What bounds the life of a connection.
+    pub connections: Bounds,
     /// How long calls in flight may go on when the server ends.
     pub drain_timeout: Duration,
     /// The longest request id that is taken from a caller.
@@ -220,17 +257,23 @@ impl CommonFlags {
         proxy: Option<Proxy>,
     ) -> Result<Config, Vec<Problem>> {
         let connect_timeout = problems.check("--connect-timeout", &self.connect_timeout, time);
-        let connection_max_age = problems.check(
+        let upstream_connection_max_age = problems.check(
             "--upstream-connection-max-age",
             &self.upstream_connection_max_age,
             time,
         );
         let limit = problems.check("--upstream-limit", &self.upstream_limit, limit);
         let max_reads_in_flight =
-            problems.check("--max-reads-in-flight", &self.max_reads_in_flight, reads);
+            problems.check("--max-reads-in-flight", &self.max_reads_in_flight, |text| {
+                count(text, "reads", MAX_READS)
+            });
         let freshness = self.freshness(&mut problems);
         let max_cache_bytes = problems.check("--max-cache-bytes", &self.max_cache_bytes, size);
         let request_timeout = problems.check("--request-timeout", &self.request_timeout, time);
+        let max_in_flight = problems.check("--max-in-flight", &self.max_in_flight, |text| {
+            count(text, "calls", MAX_IN_FLIGHT)
+        });
+        let connections = self.connections(&mut problems, request_timeout);
         let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
         let max_body_bytes = problems.check("--max-body-bytes", &self.max_body_bytes, size);
         let max_call_id_bytes =
@@ -252,7 +295,7 @@ impl CommonFlags {
                     trust_anchors,
                     proxy,
                     connect_timeout: connect_timeout?,
-                    connection_max_age: connection_max_age?,
+                    connection_max_age: upstream_connection_max_age?,
                     max_body_bytes: max_body_bytes?,
                 },
                 allowance: AllowanceOptions {
@@ -265,6 +308,8 @@ impl CommonFlags {
                     max_call_id_bytes: max_call_id_bytes?,
                 },
                 request_timeout: request_timeout?,
+                max_in_flight: max_in_flight?,
+                connections: connections?,
                 drain_timeout: drain_timeout?,
                 max_request_id_bytes: max_request_id_bytes?,
                 logs: logs::Options {
@@ -275,6 +320,31 @@ impl CommonFlags {
             })
         };
         problems.result(config())
+    }
+
+    fn connections(
+        &self,
+        problems: &mut Problems,
+        request_timeout: Option<Duration>,
+    ) -> Option<Bounds> {
+        let max_connections = problems.check("--max-connections", &self.max_connections, |text| {
+            count(text, "connections", MAX_CONNECTIONS)
+        });
+        let handshake_timeout =
+            problems.check("--handshake-timeout", &self.handshake_timeout, time);
+        let idle_timeout = problems.check(
+            "--connection-idle-timeout",
+            &self.connection_idle_timeout,
+            time,
+        );
+        let max_age = problems.check("--connection-max-age", &self.connection_max_age, time);
+        Some(Bounds {
+            max_connections: max_connections?,
+            handshake_timeout: handshake_timeout?,
+            idle_timeout: idle_timeout?,
+            max_age: max_age?,
+            grace: request_timeout? + LAST_WORDS,
+        })
     }
 
     fn freshness(&self, problems: &mut Problems) -> Option<Freshness> {
@@ -336,10 +406,10 @@ fn limit(text: &str) -> Result<Option<Limit>, String> {
     }
 }
 
-fn reads(text: &str) -> Result<usize, String> {
+fn count(text: &str, of: &str, max: usize) -> Result<usize, String> {
     match text.parse() {
-        Ok(reads @ 1..=MAX_READS) => Ok(reads),
-        _ => Err(format!("is not a number of reads, 1 to {MAX_READS}")),
+        Ok(count) if (1..=max).contains(&count) => Ok(count),
+        _ => Err(format!("is not a number of {of}, 1 to {max}")),
     }
 }
 

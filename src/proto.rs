@@ -12,6 +12,15 @@ pub mod v1 {
     tonic::include_proto!("rocketchat.videoconference.v1");
 }
 
+/// Package `grpc.health.v1`, gRPC's own.
+#[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/health.binpb"));
+}
+
 /// The proto with its imports and comments, an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));

@@ -4,6 +4,8 @@
 mod access_log;
 mod batched;
 mod body;
+mod connection;
+mod greeting;
 mod handler;
 mod health;
 pub mod layers;
@@ -14,6 +16,7 @@ mod reflection;
 
 pub use access_log::AccessLog;
 pub use body::Body;
+pub use connection::Bounds;
 pub use handler::{Handler, Rpcs};
 pub use health::{Health, health};
 pub use lifecycle::{Drain, serve};

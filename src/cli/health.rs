@@ -3,16 +3,18 @@
 use std::{process::ExitCode, time::Duration};
 
 use tonic::{Request, transport::Endpoint};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::{
     block_on,
     client::{endpoint, summary, timed_out},
     fail, print, refuse,
 };
-use crate::config::{DEFAULT_LISTEN, Problem, Problems, time};
+use crate::{
+    config::{DEFAULT_LISTEN, Problem, Problems, time},
+    proto::health::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    },
+};
 
 #[derive(clap::Args)]
 pub(super) struct Flags {

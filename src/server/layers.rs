@@ -1,10 +1,11 @@
 //! The layers of the request stack, in its order. Each is one concern around every RPC.
 
+mod admit;
 mod catch_panic;
 mod deadline;
 mod drain;
+mod grpc_only;
 mod observe;
-mod post_only;
 mod request_id;
 
 use tokio::time::Instant;
@@ -15,11 +16,12 @@ use crate::{
     record::Record,
 };
 
+pub use admit::Admit;
 pub use catch_panic::CatchPanic;
 pub use deadline::EndAtDeadline;
 pub use drain::EndWithDrain;
+pub use grpc_only::GrpcOnly;
 pub use observe::Observe;
-pub use post_only::PostOnly;
 pub use request_id::{Id, RequestId};
 
 /// What one layer does around whatever is inside.

@@ -3,22 +3,21 @@
 //! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
 //! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
-};
 use tokio::{
     net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::body::Body;
 
-use super::{Handler, Health, Listeners, batched::Batched};
+use super::{
+    Handler, Health, Listeners,
+    connection::{self, Bounds},
+    greeting::{Greeted, Strangers},
+};
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
@@ -51,33 +50,57 @@ impl Drain {
     }
 }
 
-/// Spawns the calls of all connections, and knows when none is left.
-#[derive(Clone, Debug, Default)]
-struct Calls(TaskTracker);
+/// What all connections share.
+struct Shared<H> {
+    stack: Arc<H>,
+    bounds: Bounds,
+    /// Their calls.
+    calls: TaskTracker,
+    strangers: Strangers,
+    /// Cancelled when they are to leave.
+    leave: CancellationToken,
+}
+
+/// The places for connections.
+struct Places {
+    free: Arc<Semaphore>,
+    /// Whether it was said that there is none.
+    is_told: bool,
+}
 
 /// Serves `stack` on `listeners` until `shutdown` is ready; then no connection is accepted any more,
 /// and the calls in flight have the time that `drain` leaves them.
 pub async fn serve(
     mut listeners: Listeners,
     stack: impl Handler,
-    mut health: Health,
+    bounds: Bounds,
+    health: Health,
     drain: Drain,
     shutdown: impl Future<Output = ()>,
 ) {
-    let stack = Arc::new(stack);
-    let graceful = GracefulShutdown::new();
+    let shared = Arc::new(Shared {
+        stack: Arc::new(stack),
+        bounds,
+        calls: TaskTracker::new(),
+        strangers: Strangers::default(),
+        leave: CancellationToken::new(),
+    });
+    let mut places = Places::new(bounds.max_connections);
     let mut connections = JoinSet::new();
-    let calls = Calls::default();
     let mut shutdown = pin!(shutdown);
     loop {
+        let accepted = async {
+            // Those for whom there is no place wait in the system's queue.
+            let place = places.take().await;
+            (listeners.accept().await, place)
+        };
         tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = listeners.accept() => match accepted {
+            (accepted, place) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let (stack, calls, watcher) = (stack.clone(), calls.clone(), graceful.watcher());
-                    connections.spawn(connection(stream, peer, stack, calls, watcher));
+                    connections.spawn(connection(stream, peer, shared.clone(), place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
@@ -89,89 +112,95 @@ pub async fn serve(
     drop(listeners);
 
     tracing::info!(connections = connections.len(), "draining");
-    health.stop_serving().await;
-    health.end_watches().await;
+    health.stop_serving();
+    health.end_watches();
     drain.begun.cancel();
-    let drained = async {
-        tokio::select! {
-            // Sends GOAWAY to every client and waits until all have left.
-            () = graceful.shutdown() => true,
-            // What is left then are connections that never say anything.
-            () = calls.finished() => false,
+    // Sends GOAWAY to every client.
+    shared.leave.cancel();
+    let all_left = {
+        let drained = async {
+            tokio::select! {
+                () = async { while connections.join_next().await.is_some() {} } => true,
+                // What is left then are connections that never say anything.
+                () = finished(&shared.calls) => false,
+            }
+        };
+        let mut drained = pin!(drained);
+        if let Ok(all_left) = timeout(drain.timeout, &mut drained).await {
+            all_left
+        } else {
+            drain.over.cancel();
+            timeout(LAST_WORDS, &mut drained).await.unwrap_or(false)
         }
-    };
-    let mut drained = pin!(drained);
-    let all_left = if let Ok(all_left) = timeout(drain.timeout, &mut drained).await {
-        all_left
-    } else {
-        drain.over.cancel();
-        timeout(LAST_WORDS, &mut drained).await.unwrap_or(false)
     };
     if !all_left {
         tracing::info!("cutting connections");
     }
     connections.shutdown().await;
     // A call learns a little later that its connection is gone, and has an access line to write.
-    let _ = timeout(LAST_WORDS, calls.ended()).await;
-}
-
-impl Calls {
-    /// Ready when no call is in flight, and none is a moment later.
-    async fn finished(&self) {
-        loop {
-            self.ended().await;
-            sleep(LAST_WORDS).await;
-            if self.0.is_empty() {
-                return;
-            }
-        }
-    }
-
-    /// Ready when no call is in flight.
-    async fn ended(&self) {
-        self.0.close();
-        self.0.wait().await;
-    }
-}
-
-impl<F> Executor<F> for Calls
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, call: F) {
-        self.0.spawn(call);
-    }
+    let _ = timeout(LAST_WORDS, ended(&shared.calls)).await;
 }
 
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    stack: Arc<impl Handler>,
-    calls: Calls,
-    watcher: Watcher,
+    shared: Arc<Shared<impl Handler>>,
+    _place: OwnedSemaphorePermit,
 ) {
     // Answers are small and whole; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting nodelay failed");
     }
-    let stream = Batched::new(stream);
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let stack = stack.clone();
-        // The one box of the stack. Its future is large, and would be copied at each step on its
-        // way to the task that runs it.
-        Box::pin(async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            Ok::<_, Infallible>(stack.handle(request).await)
-        })
-    });
-    let connection = http2::Builder::new(calls)
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream.clone()), service);
-    match stream.drive(watcher.watch(connection)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "connection ended with an error"),
-        Err(error) => tracing::debug!(%error, "connection ended, since nothing can be sent on it"),
+    let time = shared.bounds.handshake_timeout;
+    let Some(stream) = Greeted::wait(stream, peer, time, &shared.strangers).await else {
+        return;
+    };
+    let (stack, calls) = (shared.stack.clone(), shared.calls.clone());
+    connection::serve(
+        stream,
+        peer,
+        stack,
+        calls,
+        shared.bounds,
+        shared.leave.clone(),
+    )
+    .await;
+}
+
+/// Ready when no call is in flight, and none is a moment later.
+async fn finished(calls: &TaskTracker) {
+    loop {
+        ended(calls).await;
+        sleep(LAST_WORDS).await;
+        if calls.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Ready when no call is in flight.
+async fn ended(calls: &TaskTracker) {
+    calls.close();
+    calls.wait().await;
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(count)),
+            is_told: false,
+        }
+    }
+
+    /// Waits for a place, and says so if there is none.
+    async fn take(&mut self) -> OwnedSemaphorePermit {
+        if self.free.available_permits() > 0 {
+            self.is_told = false;
+        } else if !self.is_told {
+            self.is_told = true;
+            tracing::warn!("--max-connections are open: others wait");
+        }
+        let place = self.free.clone().acquire_owned().await;
+        place.expect("a semaphore that nobody closes")
     }
 }

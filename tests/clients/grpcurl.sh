@@ -41,6 +41,11 @@ expect 'asks for health' '"status": "SERVING"' \
 expect 'asks for health by name' '"status": "SERVING"' \
   grpcurl -plaintext -d "{\"service\":\"$service\"}" "$address" grpc.health.v1.Health/Check
 
+expect 'lists the health of all' "\"$service\"" \
+  grpcurl -plaintext "$address" grpc.health.v1.Health/List
+expect 'watches the health of nobody' '"status": "SERVICE_UNKNOWN"' \
+  grpcurl -plaintext -max-time 1 -d '{"service":"no.such.Service"}' "$address" grpc.health.v1.Health/Watch
+
 readonly known='{"call_id":"697866d5c8b053302078137a"}'
 for text in '"_id": "697866d5c8b053302078137a"' '"_updatedAt": "2026-01-27T07:18:46.491Z"' \
   '"anonymousUsers": 0' '"providerName": "googlemeet"' '"mic": false' '"ringing": true' \

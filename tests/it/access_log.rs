@@ -6,13 +6,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
 use serde_json::{Value, json};
 use tonic::Code;
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest,
 };
 use videoconf_facade::{
     error::status::code_name,
+    proto::health::{HealthCheckRequest, health_client::HealthClient},
     sandbox::{Reply, USERS},
 };
 

@@ -101,7 +101,12 @@ fn each_decision_has_one_room() {
     });
     assert_only(
         "tonic's requests",
-        &["crate::api", "crate::cli", "crate::server::reflection"],
+        &[
+            "crate::api",
+            "crate::cli",
+            "crate::server::health",
+            "crate::server::reflection",
+        ],
         |path| is_within(path, "tonic::Request"),
     );
     assert_only(

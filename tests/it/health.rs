@@ -1,10 +1,17 @@
 //! Health by gRPC's own protocol.
 
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
 use tonic::{Code, Request};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+use videoconf_facade::{
+    api::SERVICE_NAME,
+    proto::health::{
+        HealthCheckRequest, HealthCheckResponse, HealthListRequest,
+        health_check_response::ServingStatus, health_client::HealthClient,
+    },
+    sandbox::Reply,
 };
-use videoconf_facade::{api::SERVICE_NAME, sandbox::Reply};
 
 use crate::support::{Facade, sandbox};
 
@@ -25,6 +32,17 @@ async fn the_server_and_the_service_are_serving() {
     }
     let status = health.check(check("no.such.Service")).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
+
+    let all = health
+        .list(HealthListRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let serving = HealthCheckResponse {
+        status: ServingStatus::Serving.into(),
+    };
+    let expected = ["", SERVICE_NAME].map(|name| (name.to_owned(), serving));
+    assert_eq!(all.statuses, HashMap::from(expected));
 }
 
 /// All replicas would vanish at once, and with them the statuses that say what is wrong.
@@ -52,5 +70,22 @@ async fn a_watch_hears_of_the_end() {
     facade.begin_shutdown();
     let second = watch.message().await.unwrap().expect("a status");
     assert_eq!(second.status(), ServingStatus::NotServing);
+    facade.ended().await;
+}
+
+/// It might become known, so the protocol has it go on.
+#[tokio::test]
+async fn a_watch_of_an_unknown_service_says_so_and_stays_open() {
+    let sandbox = sandbox().await;
+    let mut facade = Facade::before(&sandbox).await;
+    let mut health = HealthClient::new(facade.channel());
+    let watch = health.watch(check("no.such.Service")).await;
+    let mut watch = watch.unwrap().into_inner();
+    let first = watch.message().await.unwrap().expect("a status");
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    // It is still open after a call that came later.
+    health.check(check("")).await.unwrap();
+    assert!(watch.message().now_or_never().is_none());
+    facade.begin_shutdown();
     facade.ended().await;
 }

@@ -2,14 +2,15 @@
 //! Rocket.Chat behind. One file a behaviour.
 
 mod access_log;
+mod admission;
 mod architecture;
 mod cancellation;
 mod commands;
 mod conferences;
+mod connections;
 mod deadlines;
 mod freshness;
 mod health;
-mod http_methods;
 mod listening;
 mod load;
 mod log_flood;
@@ -17,6 +18,7 @@ mod log_pressure;
 mod lossless;
 mod lossless_properties;
 mod messages;
+mod not_grpc;
 mod outages;
 mod readme;
 mod reflection;

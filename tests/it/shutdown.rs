@@ -7,15 +7,18 @@ use futures_util::{StreamExt, stream};
 use rustix::process::Signal;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use tonic::{Code, Status};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest,
 };
 use tonic_types::StatusExt;
-use videoconf_facade::{api::SERVICE_NAME, sandbox::Reply};
+use videoconf_facade::{
+    api::SERVICE_NAME,
+    proto::health::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    },
+    sandbox::Reply,
+};
 
 use crate::support::{
     Facade, SMALLEST, as_user,

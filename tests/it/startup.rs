@@ -1,9 +1,11 @@
 //! The beginning of `serve`: ready when it says so, and configured in any of its ways.
 
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+use videoconf_facade::{
+    api::SERVICE_NAME,
+    proto::health::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    },
 };
-use videoconf_facade::api::SERVICE_NAME;
 
 use crate::support::{
     process::{Process, Server, command, run},

@@ -6,9 +6,11 @@ use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use tonic_reflection::pb;
 
+use crate::proto::health;
+
 /// What the rim itself serves.
 const RIM: [&[u8]; 3] = [
-    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    health::FILE_DESCRIPTOR_SET,
     pb::v1::FILE_DESCRIPTOR_SET,
     pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
@@ -17,16 +19,18 @@ const RIM: [&[u8]; 3] = [
 const DETAILS: &str = "google/rpc/error_details.proto";
 
 /// The names under which libraries have compiled files, and those under which they are published.
-const CANONICAL: [(&str, &str); 5] = [
+const CANONICAL: [(&str, &str); 4] = [
     ("error_details.proto", DETAILS),
     ("status.proto", "google/rpc/status.proto"),
-    ("health.proto", "grpc/health/v1/health.proto"),
     ("reflection_v1.proto", "grpc/reflection/v1/reflection.proto"),
     (
         "reflection_v1alpha.proto",
         "grpc/reflection/v1alpha/reflection.proto",
     ),
 ];
+
+/// The packages that clients have files of themselves.
+const KNOWN: [&str; 2] = ["google.rpc", "grpc.health.v1"];
 
 /// The files in `descriptor_sets`, of health and of reflection, each once. Those with services also
 /// import the details of errors: who exports a service with its imports can read its errors, too.
@@ -60,7 +64,7 @@ fn as_published(mut file: FileDescriptorProto) -> FileDescriptorProto {
     if let Some((_, name)) = canonical {
         file.name = Some((*name).to_owned());
     }
-    if file.package() == "google.rpc" {
+    if KNOWN.contains(&file.package()) {
         // Python takes a file that it knows only if it is the same to the last option.
         file.message_type.iter_mut().for_each(forget_json_names);
         if let Some(options) = &mut file.options {

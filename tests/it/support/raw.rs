@@ -63,7 +63,12 @@ impl Connection {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(()).expect("a request");
+        self.send_request(request.body(()).expect("a request"), body)
+            .await
+    }
+
+    /// Sends a whole request with this head and nothing added to it.
+    pub async fn send_request(&mut self, request: Request<()>, body: Bytes) -> ResponseFuture {
         let mut requests = self.requests.clone().ready().await.expect("a stream");
         let (answer, mut stream) = requests.send_request(request, false).expect("a stream");
         stream.send_data(body, true).expect("data");

@@ -1,0 +1,53 @@
+//! Lets nothing in that isn't a call.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tonic::{Code, Status};
+
+use super::Around;
+use crate::server::{Handler, Request, Response};
+
+/// How the content type of a call begins.
+const GRPC: &[u8] = b"application/grpc";
+
+/// Answers 405 to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say
+/// that it is gRPC. A GET or a form that was served would be a read that some proxy or browser made
+/// on its own.
+#[derive(Clone, Copy, Debug)]
+pub struct GrpcOnly;
+
+impl Around for GrpcOnly {
+    async fn around(&self, request: Request, inner: &impl Handler) -> Response {
+        if request.method() != Method::POST {
+            let mut response = not_a_call(StatusCode::METHOD_NOT_ALLOWED);
+            let post = HeaderValue::from_static("POST");
+            response.headers_mut().insert(header::ALLOW, post);
+            response
+        } else if is_grpc(request.headers()) {
+            inner.handle(request).await
+        } else {
+            not_a_call(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        }
+    }
+}
+
+/// Whether the content type is gRPC's, with or without a suffix (`+proto`) or parameters. That of
+/// gRPC-Web, which frames its answers in another way, isn't.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
+    content_type
+        .split_at_checked(GRPC.len())
+        .is_some_and(|(name, rest)| {
+            name.eq_ignore_ascii_case(GRPC)
+                && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+        })
+}
+
+fn not_a_call(http_status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = http_status;
+    // For those who look for gRPC's status all the same.
+    let code = HeaderValue::from(Code::Unimplemented as i32);
+    response.headers_mut().insert(Status::GRPC_STATUS, code);
+    response
+}

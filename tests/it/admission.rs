@@ -1,0 +1,59 @@
+//! More calls than are let in at a time.
+
+use std::time::Duration;
+
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+use videoconf_facade::{
+    proto::health::{HealthCheckRequest, health_client::HealthClient},
+    sandbox::Reply,
+};
+
+use crate::support::{Facade, SMALLEST, as_user, request, sandbox, soon};
+
+#[tokio::test]
+async fn who_comes_when_all_places_are_taken_hears_so_at_once() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::hang());
+    let url = sandbox.url();
+    let flags = [
+        "--upstream-url",
+        &url,
+        "--upstream-limit",
+        "none",
+        "--max-in-flight",
+        "2",
+    ];
+    let facade = Facade::with(&flags).await;
+    let ask = |call_id: &'static str| {
+        let mut client = facade.client();
+        tokio::spawn(async move { client.get_info(as_user(request(call_id))).await })
+    };
+    let (first, second) = (ask("a"), ask("b"));
+    sandbox.wait_for_requests(2).await;
+
+    let status = soon(ask("c")).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "OVERLOADED");
+    let retry = details.retry_info().and_then(|it| it.retry_delay);
+    assert_eq!(retry, Some(Duration::from_secs(1)));
+    assert_eq!(sandbox.requests().len(), 2, "nothing was sent for it");
+    let mut health = HealthClient::new(facade.channel());
+    let check = Request::new(HealthCheckRequest::default());
+    health.check(check).await.expect("health is never refused");
+
+    // Who leaves makes room.
+    first.abort();
+    sandbox.always(Reply::json(200, SMALLEST));
+    let answered = async {
+        while let Err(status) = ask("d").await.unwrap() {
+            assert_eq!(
+                status.get_error_details().error_info().unwrap().reason,
+                "OVERLOADED"
+            );
+        }
+    };
+    soon(answered).await;
+    second.abort();
+}
