@@ -61,7 +61,7 @@ pub async fn serve(
     config: &Config,
     shutdown: impl Future<Output = ()>,
 ) {
-    let drain = Drain::new(config.drain_timeout);
+    let drain = Drain::new(config.shutdown_notice, config.drain_timeout);
     let (health, health_service) = server::health(&[api::SERVICE_NAME]);
 
     let mut routes = Routes::builder();

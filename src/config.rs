@@ -135,7 +135,12 @@ pub struct CommonFlags {
     #[arg(default_value = "1h")]
     connection_max_age: String,
 
-    /// How long calls in flight may go on after SIGTERM or SIGINT
+    /// How long everything is served as before after SIGTERM or SIGINT, while health says NOT_SERVING
+    #[arg(long, env = "VIDEOCONF_SHUTDOWN_NOTICE", value_name = "TIME")]
+    #[arg(default_value = "0s")]
+    shutdown_notice: String,
+
+    /// How long calls in flight may go on after that
     #[arg(long, env = "VIDEOCONF_DRAIN_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "20s")]
     drain_timeout: String,
@@ -193,6 +198,8 @@ pub struct Config {
     pub max_in_flight: usize,
     /// What bounds the life of a connection.
     pub connections: Bounds,
+    /// How long the server goes on once it is to end.
+    pub shutdown_notice: Duration,
     /// How long calls in flight may go on when the server ends.
     pub drain_timeout: Duration,
     /// The longest request id that is taken from a caller.
@@ -274,6 +281,8 @@ impl CommonFlags {
             count(text, "calls", MAX_IN_FLIGHT)
         });
         let connections = self.connections(&mut problems, request_timeout);
+        let shutdown_notice =
+            problems.check("--shutdown-notice", &self.shutdown_notice, time_or_zero);
         let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
         let max_body_bytes = problems.check("--max-body-bytes", &self.max_body_bytes, size);
         let max_call_id_bytes =
@@ -310,6 +319,7 @@ impl CommonFlags {
                 request_timeout: request_timeout?,
                 max_in_flight: max_in_flight?,
                 connections: connections?,
+                shutdown_notice: shutdown_notice?,
                 drain_timeout: drain_timeout?,
                 max_request_id_bytes: max_request_id_bytes?,
                 logs: logs::Options {

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -106,10 +105,10 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(stack.handle(request).await)
         })
     });
-    let http2 =
-        builder(Spawn(calls.clone())).serve_connection(TokioIo::new(stream.clone()), service);
+    let http2 = builder(Spawn(calls.clone()));
+    // Boxed, since each block that it is moved into would hold it once more.
+    let mut http2 = Box::pin(http2.serve_connection(TokioIo::new(stream.clone()), service));
     let speak = async {
-        let mut http2 = pin!(http2);
         let age = bounds
             .max_age
             .mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64());

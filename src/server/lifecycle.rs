@@ -3,13 +3,13 @@
 //! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
 //! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,14 +23,19 @@ use super::{
 /// the processor that could free one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is said that accepting fails.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
 /// For the last answers to reach their callers, and for a client that hasn't heard of the end yet to
 /// send its last calls.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How the calls in flight are ended.
+/// How the server ends, and the calls in flight with it.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    /// How long they may go on after the shutdown began.
+    /// How long it goes on as before once health says that it ends.
+    pub notice: Duration,
+    /// How long calls may go on after that.
     pub timeout: Duration,
     /// Cancelled when the shutdown began, and whoever watches health has been told; ends the streams.
     pub begun: CancellationToken,
@@ -39,10 +44,11 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// A drain that leaves calls `timeout`, and hasn't begun.
+    /// A drain that leaves others `notice` and calls `timeout`, and hasn't begun.
     #[must_use]
-    pub fn new(timeout: Duration) -> Self {
+    pub fn new(notice: Duration, timeout: Duration) -> Self {
         Self {
+            notice,
             timeout,
             begun: CancellationToken::new(),
             over: CancellationToken::new(),
@@ -61,6 +67,15 @@ struct Shared<H> {
     leave: CancellationToken,
 }
 
+/// Where connections come in.
+struct Doors {
+    listeners: Listeners,
+    places: Places,
+    connections: JoinSet<()>,
+    /// When it was last said that accepting fails.
+    reported_at: Option<Instant>,
+}
+
 /// The places for connections.
 struct Places {
     free: Arc<Semaphore>,
@@ -68,10 +83,10 @@ struct Places {
     is_told: bool,
 }
 
-/// Serves `stack` on `listeners` until `shutdown` is ready; then no connection is accepted any more,
-/// and the calls in flight have the time that `drain` leaves them.
+/// Serves `stack` on `listeners` until `shutdown` is ready. Then `drain` begins: whoever asks for health
+/// hears of it, a while later no connection is accepted any more, and the calls in flight have their time.
 pub async fn serve(
-    mut listeners: Listeners,
+    listeners: Listeners,
     stack: impl Handler,
     bounds: Bounds,
     health: Health,
@@ -85,34 +100,21 @@ pub async fn serve(
         strangers: Strangers::default(),
         leave: CancellationToken::new(),
     });
-    let mut places = Places::new(bounds.max_connections);
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = async {
-            // Those for whom there is no place wait in the system's queue.
-            let place = places.take().await;
-            (listeners.accept().await, place)
-        };
-        tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            (accepted, place) = accepted => match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, shared.clone(), place));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accepting a connection failed");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+    let mut doors = Doors {
+        listeners,
+        places: Places::new(bounds.max_connections),
+        connections: JoinSet::new(),
+        reported_at: None,
+    };
+    doors.open_until(shutdown, &shared).await;
+    health.stop_serving();
+    if !drain.notice.is_zero() {
+        tracing::info!(connections = doors.connections.len(), "leaving soon");
+        doors.open_until(sleep(drain.notice), &shared).await;
     }
-    drop(listeners);
+    let mut connections = doors.close();
 
     tracing::info!(connections = connections.len(), "draining");
-    health.stop_serving();
     health.end_watches();
     drain.begun.cancel();
     // Sends GOAWAY to every client.
@@ -139,6 +141,54 @@ pub async fn serve(
     connections.shutdown().await;
     // A call learns a little later that its connection is gone, and has an access line to write.
     let _ = timeout(LAST_WORDS, ended(&shared.calls)).await;
+}
+
+impl Doors {
+    /// Accepts connections until `end`.
+    async fn open_until(
+        &mut self,
+        end: impl Future<Output = ()>,
+        shared: &Arc<Shared<impl Handler>>,
+    ) {
+        let mut end = pin!(end);
+        loop {
+            let accepted = async {
+                // Those for whom there is no place wait in the system's queue.
+                let place = self.places.take().await;
+                (self.listeners.accept().await, place)
+            };
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                Some(_) = self.connections.join_next() => {}
+                (accepted, place) = accepted => match accepted {
+                    Ok((stream, peer)) => {
+                        let connection = connection(stream, peer, shared.clone(), place);
+                        self.connections.spawn(connection);
+                    }
+                    Err(error) => {
+                        self.report(&error);
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, error: &io::Error) {
+        if self
+            .reported_at
+            .is_none_or(|at| at.elapsed() >= REPORT_EVERY)
+        {
+            self.reported_at = Some(Instant::now());
+            tracing::warn!(%error, "accepting a connection failed");
+        }
+    }
+
+    /// Lets nobody in any more, and gives those who are.
+    fn close(self) -> JoinSet<()> {
+        self.connections
+    }
 }
 
 async fn connection(

@@ -95,6 +95,34 @@ async fn a_call_in_flight_is_answered() {
     assert_eq!(story(&ended.stderr), ["serving", "draining", "OK", "ended"]);
 }
 
+/// Balancers that don't watch health find out by and by.
+#[tokio::test]
+async fn everything_is_served_during_the_notice() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let server = Server::before(&sandbox, &["--shutdown-notice", "2s"]).await;
+    let mut health = HealthClient::new(server.channel());
+    let whole_server = HealthCheckRequest::default();
+    let watch = health.watch(whole_server.clone()).await;
+    let mut watch = watch.unwrap().into_inner();
+    let told = watch.message().await.unwrap().expect("a status");
+    assert_eq!(told.status(), ServingStatus::Serving);
+
+    server.process.signal(Signal::TERM);
+    server.process.stderr.message("leaving soon").await;
+    let told = watch.message().await.unwrap().expect("a status");
+    assert_eq!(told.status(), ServingStatus::NotServing);
+    let asked = health.check(whole_server).await.unwrap().into_inner();
+    assert_eq!(asked.status(), ServingStatus::NotServing);
+    // On a new connection.
+    server.get("x").await.expect("an answer");
+
+    let ended = server.process.ended().await;
+    assert_eq!(ended.status, Some(0));
+    let expected = ["serving", "leaving soon", "OK", "draining", "ended"];
+    assert_eq!(story(&ended.stderr), expected);
+}
+
 #[tokio::test]
 async fn a_call_that_outlasts_the_drain_gets_a_status() {
     let sandbox = sandbox().await;

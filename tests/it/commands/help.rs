@@ -34,6 +34,7 @@ async fn help_begins_with_an_example_and_names_every_flag() {
         "handshake-timeout",
         "connection-idle-timeout",
         "connection-max-age",
+        "shutdown-notice",
         "drain-timeout",
         "max-body-bytes",
         "max-call-id-bytes",
