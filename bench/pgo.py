@@ -51,6 +51,8 @@ def build():
     profiles = OUT / "profiles"
     shutil.rmtree(profiles, ignore_errors=True)
     cargo(OUT / "training", f"-Cprofile-generate={profiles}")
+    # Those of what ran while it was built.
+    shutil.rmtree(profiles, ignore_errors=True)
     train(OUT / "training/release/videoconf-facade")
     merged = OUT / "merged.profdata"
     run.run(tool, "merge", "-o", merged, *profiles.glob("*.profraw"))

@@ -115,7 +115,7 @@ pub struct CommonFlags {
     #[arg(default_value = "10000")]
     max_connections: String,
 
-    /// How many calls may be in flight; others are refused as OVERLOADED
+    /// How many calls may be in flight; others are refused as OVERLOADED, but health checks
     #[arg(long, env = "VIDEOCONF_MAX_IN_FLIGHT", value_name = "N")]
     #[arg(default_value = "10000")]
     max_in_flight: String,

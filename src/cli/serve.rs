@@ -2,6 +2,7 @@
 
 use std::{io, process::ExitCode};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +54,14 @@ pub(super) async fn run_facade(
     for warning in &config.warnings {
         tracing::warn!(%warning, "the configuration is odd");
     }
+    if let Some(limit) = raise_file_limit()
+        && limit < needed_files(config)
+    {
+        tracing::warn!(
+            limit,
+            "fewer open files are allowed than --max-connections may need"
+        );
+    }
 
     let second_signal = async {
         signals.next().await;
@@ -66,6 +75,29 @@ pub(super) async fn run_facade(
     };
     tracing::info!(lost_log_lines = logs.lost(), "ended");
     exit
+}
+
+/// What the process opens beside connections, roughly.
+const OTHER_FILES: usize = 64;
+
+/// How many files may be open if there are as many connections and reads as may be.
+fn needed_files(config: &Config) -> u64 {
+    let reads = config.allowance.max_reads_in_flight;
+    (config.connections.max_connections + reads + OTHER_FILES) as u64
+}
+
+/// Raises the limit on open files as far as we may, since shells and service managers set a low one for
+/// the sake of old programs. `None` if there is none.
+fn raise_file_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
 }
 
 impl EndSignals {

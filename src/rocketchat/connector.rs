@@ -28,6 +28,10 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How often it asks in vain.
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long what was sent may stay without an acknowledgement, which keepalive doesn't look after.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// TCP, or TLS over it as some proxies want it.
@@ -94,6 +98,8 @@ fn tcp(timeout: Duration) -> HttpConnector {
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE));
     tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     tcp
 }
 

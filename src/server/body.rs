@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Frame, SizeHint};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
 
@@ -34,6 +35,7 @@ pub struct Body {
     inner: Option<tonic::body::Body>,
     end: Option<End>,
     line: Option<Line>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// When a body that waits is ended.
@@ -52,12 +54,18 @@ impl Body {
             inner: Some(inner),
             end: None,
             line: None,
+            place: None,
         }
     }
 
     /// Refuses the rest, once `token` is cancelled and nothing is there to be sent.
     pub(super) fn end_with(&mut self, token: CancellationToken) {
         self.end = Some(End::Token(token));
+    }
+
+    /// Holds the place of the call among those in flight.
+    pub(super) fn hold(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
     }
 
     /// Writes `line` with the status at the end.
@@ -73,6 +81,7 @@ impl Body {
 
     fn end_with_code(&mut self, code: Code) {
         self.inner = None;
+        self.place = None;
         if let Some(line) = self.line.take() {
             line.end(code);
         }

@@ -162,7 +162,7 @@ impl Calls {
     /// Ready when there has been no call for `time`.
     async fn idle_for(&self, time: Duration) {
         loop {
-            let since = match self.under_way.load(Ordering::Relaxed) {
+            let since = match self.under_way.load(Ordering::Acquire) {
                 0 => self.opened + Duration::from_millis(self.idle_since.load(Ordering::Relaxed)),
                 _ => Instant::now(),
             };
@@ -186,7 +186,8 @@ impl Drop for Call {
         let now = self.0.opened.elapsed().as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         self.0.idle_since.store(now, Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        // Whoever sees that there is no call sees since when.
+        self.0.under_way.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -155,6 +155,15 @@ impl Strangers {
     }
 }
 
+impl Drop for Late {
+    fn drop(&mut self) {
+        if self.left_out > 0 {
+            let left_out = self.left_out;
+            tracing::warn!(left_out, "clients that don't speak HTTP/2");
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

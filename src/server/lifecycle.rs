@@ -3,7 +3,7 @@
 //! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
 //! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -23,7 +23,7 @@ use super::{
 /// the processor that could free one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often it is said that accepting fails.
+/// How often it is said that connections can't be accepted.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// For the last answers to reach their callers, and for a client that hasn't heard of the end yet to
@@ -37,7 +37,7 @@ pub struct Drain {
     pub notice: Duration,
     /// How long calls may go on after that.
     pub timeout: Duration,
-    /// Cancelled when the shutdown began, and whoever watches health has been told; ends the streams.
+    /// Cancelled when the notice is over, and whoever watches health has been told; ends the streams.
     pub begun: CancellationToken,
     /// Cancelled when that time is over; ends the calls that are left.
     pub over: CancellationToken,
@@ -79,8 +79,8 @@ struct Doors {
 /// The places for connections.
 struct Places {
     free: Arc<Semaphore>,
-    /// Whether it was said that there is none.
-    is_told: bool,
+    /// When it was last said that there is none.
+    reported_at: Option<Instant>,
 }
 
 /// Serves `stack` on `listeners` until `shutdown` is ready. Then `drain` begins: whoever asks for health
@@ -167,21 +167,13 @@ impl Doors {
                         self.connections.spawn(connection);
                     }
                     Err(error) => {
-                        self.report(&error);
+                        if is_time_to_report(&mut self.reported_at) {
+                            tracing::warn!(%error, "accepting a connection failed");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
             }
-        }
-    }
-
-    fn report(&mut self, error: &io::Error) {
-        if self
-            .reported_at
-            .is_none_or(|at| at.elapsed() >= REPORT_EVERY)
-        {
-            self.reported_at = Some(Instant::now());
-            tracing::warn!(%error, "accepting a connection failed");
         }
     }
 
@@ -238,19 +230,25 @@ impl Places {
     fn new(count: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(count)),
-            is_told: false,
+            reported_at: None,
         }
     }
 
     /// Waits for a place, and says so if there is none.
     async fn take(&mut self) -> OwnedSemaphorePermit {
-        if self.free.available_permits() > 0 {
-            self.is_told = false;
-        } else if !self.is_told {
-            self.is_told = true;
-            tracing::warn!("--max-connections are open: others wait");
+        if self.free.available_permits() == 0 && is_time_to_report(&mut self.reported_at) {
+            tracing::warn!("as many connections as --max-connections: others wait");
         }
         let place = self.free.clone().acquire_owned().await;
         place.expect("a semaphore that nobody closes")
     }
+}
+
+/// Whether what was last reported at `reported_at` is to be reported once more.
+fn is_time_to_report(reported_at: &mut Option<Instant>) -> bool {
+    let is_time = reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
+    if is_time {
+        *reported_at = Some(Instant::now());
+    }
+    is_time
 }

@@ -57,3 +57,24 @@ async fn who_comes_when_all_places_are_taken_hears_so_at_once() {
     soon(answered).await;
     second.abort();
 }
+
+/// From its beginning to its end, however long its caller takes to read it.
+#[tokio::test]
+async fn a_stream_is_in_flight_until_its_end() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let url = sandbox.url();
+    let flags = ["--upstream-url", &url, "--max-in-flight", "1"];
+    let facade = Facade::with(&flags).await;
+    let mut health = HealthClient::new(facade.channel());
+    let watch = health.watch(HealthCheckRequest::default()).await;
+    let mut watch = watch.unwrap().into_inner();
+    watch.message().await.unwrap().expect("a status");
+
+    let status = facade.get("x").await.unwrap_err();
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "OVERLOADED");
+    drop(watch);
+    let answered = async { while facade.get("x").await.is_err() {} };
+    soon(answered).await;
+}

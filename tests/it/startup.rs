@@ -1,5 +1,7 @@
 //! The beginning of `serve`: ready when it says so, and configured in any of its ways.
 
+use std::{fs, process::Stdio};
+
 use videoconf_facade::{
     api::SERVICE_NAME,
     proto::health::{
@@ -8,7 +10,7 @@ use videoconf_facade::{
 };
 
 use crate::support::{
-    process::{Process, Server, command, run},
+    process::{Process, Server, command, run, serve},
     sandbox,
 };
 
@@ -61,4 +63,27 @@ async fn every_flag_has_a_variable() {
         assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     }
+}
+
+/// Shells set a low one, which would be the limit on connections, too.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_limit_on_open_files_is_raised() {
+    let facade = serve(&["--upstream-url", "http://127.0.0.1:1"]);
+    let facade = facade.as_std();
+    let mut shell = tokio::process::Command::new("sh");
+    shell
+        .args(["-c", "ulimit -S -n 64; exec \"$@\"", "sh"])
+        .arg(facade.get_program())
+        .args(facade.get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let server = Server::start(&mut shell).await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<_> = files.unwrap().split_whitespace().collect();
+    assert_eq!(files[3], files[4], "soft and hard: {files:?}");
 }

@@ -10,11 +10,14 @@ use crate::{
     server::{Handler, Request, Response},
 };
 
-/// The service that is never refused: who asks whether we live would take that for a no.
-const HEALTH: &str = "/grpc.health.v1.Health/";
+/// What is never refused: who asks whether we live would take that for a no.
+const PROBES: [&str; 2] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+];
 
-/// Refuses calls while too many are being answered: each takes memory until then. Clones share the
-/// count.
+/// Refuses calls while too many are in flight, from their arrival to the end of their answer: each takes
+/// memory until then. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct Admit {
     places: Arc<Semaphore>,
@@ -32,12 +35,14 @@ impl Admit {
 
 impl Around for Admit {
     async fn around(&self, request: Request, inner: &impl Handler) -> Response {
-        if request.uri().path().starts_with(HEALTH) {
+        if PROBES.contains(&request.uri().path()) {
             return inner.handle(request).await;
         }
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
             return refusal(&Error::Overloaded, &record(&request));
         };
-        inner.handle(request).await
+        let mut response = inner.handle(request).await;
+        response.body_mut().hold(place);
+        response
     }
 }
