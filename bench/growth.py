@@ -210,10 +210,11 @@ def panel(title, lines):
     # One decade up for one to the right, from the lower left.
     climb = min(x1 - x0, y1 - y0)
     out.append(f'<path d="M{LEFT} {TOP + HEIGHT}L{x(10 ** (x0 + climb)):.0f} {y(10 ** (y0 + climb)):.0f}" stroke="#ccc" stroke-dasharray="4"/>')
+    upper = max(line[-1][1] for line in lines.values())
     for (name, line), colour in zip(lines.items(), ("#1f6feb", "#8b949e")):
         points = " ".join(f"{x(size):.0f},{y(value):.0f}" for size, value in line)
         out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out.append(f'<text x="{x(line[-1][0]) - 4:.0f}" y="{y(line[-1][1]) - 6:.0f}" text-anchor="end" fill="{colour}">{name}</text>')
+        out.append(f'<text x="{x(line[-1][0]) - 4:.0f}" y="{y(line[-1][1]) + (-7 if line[-1][1] == upper else 18):.0f}" text-anchor="end" fill="{colour}">{name}</text>')
     return "".join(out)
 
 
