@@ -34,7 +34,7 @@ class Server:
         self.context = running(command(self.port, target), self.port, run.SERVER_CORE)
 
     def __enter__(self):
-        self.pid = self.context.__enter__()
+        self.pid = self.context.__enter__().pid
         time.sleep(0.2)
         return self
 

@@ -148,22 +148,24 @@ def free_port():
 
 
 def wait_for(port, process):
-    for _ in range(500):
+    for _ in range(10_000):
         if process.poll() is not None:
             sys.exit(f"{process.args[0]} ended with {process.returncode}; see {WORK / 'server.log'}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
-        time.sleep(0.01)
+        time.sleep(0.0005)
     sys.exit(f"{process.args[0]} does not listen")
 
 
 @contextlib.contextmanager
 def running(command, port, core):
     log = open(WORK / "server.log", "w")
+    began = time.perf_counter()
     process = subprocess.Popen(["taskset", "-c", core, *map(str, command)], stdout=log, stderr=log)
     try:
         wait_for(port, process)
-        yield process.pid
+        process.start_ms = (time.perf_counter() - began) * 1000
+        yield process
     finally:
         # nginx takes its workers along.
         process.terminate()
@@ -202,6 +204,10 @@ def cpu_seconds(pid):
 def memory_mb(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000
+
+
+def binary_mb(pid):
+    return os.stat(f"/proc/{pid}/exe").st_size / 1e6
 
 
 SPEED = ("import hashlib,time\nt=time.perf_counter()\nfor _ in range(150): hashlib.sha256(b'x'*1000000).digest()\n"
@@ -252,7 +258,9 @@ def h2load(row, port, calls):
 def measure(row, target, calls, rate, seconds):
     port = free_port()
     before = speed()
-    with running(row.command(port, target + row.upstream), port, SERVER_CORE) as pid:
+    command = row.command(port, target + row.upstream)
+    with running(command, port, SERVER_CORE) as process:
+        pid = process.pid
         time.sleep(0.1)
         idle = memory_mb(pid)
         ghz(row, port, "--total", 2000)
@@ -267,11 +275,13 @@ def measure(row, target, calls, rate, seconds):
         open_loop = ghz(row, port, "--rps", rate, "--duration", f"{seconds}s", "--duration-stop", "wait")
         at_rate = (cpu_seconds(pid) - at_rate) / open_loop["count"]
         latencies = sorted(call["latency"] / 1e6 for call in open_loop["details"])
+        binary = binary_mb(pid)
     after = speed()
     at = lambda share: latencies[min(int(len(latencies) * share), len(latencies) - 1)]
     return {
         "cpu_us": used / calls * 1e6, "cpu_at_rate_us": at_rate * 1e6, "speed": (before + after) / 2, "per_second": per_second,
         "p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "idle_mb": idle, "loaded_mb": loaded,
+        "start_ms": process.start_ms, "binary_mb": binary,
     }
 
 
@@ -293,10 +303,10 @@ def summary(results):
 
 
 def table(rows, medians):
-    lines = ["| | CPU a call | least - most | ratio | at a rate | ratio | p50 | p99 | idle | loaded |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| | CPU a call | least - most | ratio | at a rate | ratio | p50 | p99 | idle | loaded | start | binary |", "|---|" + "---:|" * 11]
     floors = {"memory": "bare tonic, fixed answer", LONE: "bare tonic, fixed answer", "pass-through": "bare tonic, reqwest"}
     for group in dict.fromkeys(row.group for row in rows):
-        lines.append(f"| **{group}** | | | | | | | | | |")
+        lines.append(f"| **{group}** | | | | | | | | | | | |")
         base = medians.get(f"{group}: {floors.get(group)}")
         for row in rows:
             if row.group == group:
@@ -305,7 +315,8 @@ def table(rows, medians):
                 least, most = it["cpu_us_range"]
                 lines.append(f"| {row.name} | {it['cpu_us']:.1f} us | {least:.1f} - {most:.1f} | {ratio('cpu_us')} "
                              f"| {it['cpu_at_rate_us']:.1f} us | {ratio('cpu_at_rate_us')} | {it['p50_ms']:.2f} ms "
-                             f"| {it['p99_ms']:.2f} ms | {it['idle_mb']:.1f} MB | {it['loaded_mb']:.1f} MB |")
+                             f"| {it['p99_ms']:.2f} ms | {it['idle_mb']:.1f} MB | {it['loaded_mb']:.1f} MB "
+                             f"| {it['start_ms']:.0f} ms | {it['binary_mb']:.0f} MB |")
     return "\n".join(lines)
 
 
