@@ -60,6 +60,12 @@ pub(crate) fn second_message() -> Status {
     Status::unimplemented("a unary call has one message")
 }
 
+/// The status of a question about the health of a service that doesn't exist, as the health protocol
+/// has it.
+pub(crate) fn no_such_service() -> Status {
+    Status::not_found("no such service")
+}
+
 /// The code's name in the protocol.
 #[must_use]
 pub fn code_name(code: Code) -> &'static str {

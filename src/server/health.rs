@@ -6,10 +6,13 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::proto::health::{
-    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
-    health_check_response::ServingStatus,
-    health_server::{self, HealthServer},
+use crate::{
+    error::status::no_such_service,
+    proto::health::{
+        HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+        health_check_response::ServingStatus,
+        health_server::{self, HealthServer},
+    },
 };
 
 /// The server as a whole, which is what probes ask for by default.
@@ -95,7 +98,7 @@ impl health_server::Health for HealthService {
         if self.knows(&request.get_ref().service) {
             Ok(Response::new(self.now()))
         } else {
-            Err(Status::not_found("no such service"))
+            Err(no_such_service())
         }
     }
 

@@ -1,7 +1,7 @@
 //! Lines of JSON, an object for each event.
 //!
 //! tracing-subscriber's own writes the same lines, but piece by piece through two adapters: with it,
-//! a line is a tenth of the instructions of a read, with this it is half of that.
+//! a line is a tenth of the instructions of a read, with this a third of that.
 
 use std::{cell::Cell, fmt, io::Write, time::SystemTime};
 

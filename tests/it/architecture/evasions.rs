@@ -48,6 +48,16 @@ const EVASIONS: &[(&str, &str, &[&str])] = &[
         "lookup.rs",
         &["crate::server"],
     ),
+    // A function with its module's name.
+    (
+        "mod inner { use tonic::Status; fn inner() { Status::new() } } use inner::inner;",
+        "lookup.rs",
+        &[
+            "crate::lookup::inner::inner",
+            "tonic::Status",
+            "tonic::Status::new",
+        ],
+    ),
     // Raw identifiers.
     ("use r#tonic::r#Request;", "lookup.rs", &["tonic::Request"]),
     // Globs.

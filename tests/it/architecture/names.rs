@@ -1,6 +1,6 @@
 //! What the names of the crate stand for, so that no renaming hides what is meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The names between the `::` of a path.
 pub(super) type Path = Vec<String>;
@@ -13,17 +13,20 @@ pub(super) struct Written {
 }
 
 /// What stands behind each path from the root: for an import what it imports, more than one thing if
-/// its scopes share a name. A module stands for itself and has nothing behind it.
+/// its scopes share a name. A module stands for itself.
 #[derive(Default)]
-pub(super) struct Names(BTreeMap<Path, Vec<Written>>);
+pub(super) struct Names {
+    imports: BTreeMap<Path, Vec<Written>>,
+    modules: BTreeSet<Path>,
+}
 
 impl Names {
     pub(super) fn add_module(&mut self, module: &[String]) {
-        self.0.entry(module.to_vec()).or_default();
+        self.modules.insert(module.to_vec());
     }
 
     pub(super) fn add_import(&mut self, name: Path, behind: Written) {
-        self.0.entry(name).or_default().push(behind);
+        self.imports.entry(name).or_default().push(behind);
     }
 
     /// What `written` means, from the root or from another crate.
@@ -31,7 +34,11 @@ impl Names {
         let path = self.absolute(written);
         for length in 1..=path.len() {
             let (name, rest) = path.split_at(length);
-            if let Some(imported) = self.0.get(name).filter(|behind| !behind.is_empty()) {
+            // What is imported under a module's name is a function: paths go on in the module.
+            if !rest.is_empty() && self.modules.contains(name) {
+                continue;
+            }
+            if let Some(imported) = self.imports.get(name) {
                 let onwards = imported.iter().map(|Written { module, path }| Written {
                     module: module.clone(),
                     path: [path, rest].concat(),
@@ -47,7 +54,8 @@ impl Names {
             return path[1..].to_vec();
         }
         let here = [&module[..], path].concat();
-        if self.0.contains_key(&here[..=module.len()]) {
+        let start = &here[..=module.len()];
+        if self.modules.contains(start) || self.imports.contains_key(start) {
             here
         } else {
             path.clone()
