@@ -1,5 +1,7 @@
 //! Wiring: the two stacks, each written once, and the server that they make.
 
+use std::future::pending;
+
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
@@ -87,8 +89,17 @@ pub async fn serve(
         .layer(Layer(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
         .service(Rpcs::new(routes.routes()));
 
+    let tls = config.tls.clone();
+    let renewal = async {
+        match &config.tls {
+            Some(tls) => tls.follow_files().await,
+            None => pending().await,
+        }
+    };
+    let bounds = config.connections;
     tokio::select! {
-        () = server::serve(listeners.into(), stack, config.connections, health, drain, shutdown) => {}
+        () = server::serve(listeners.into(), tls, stack, bounds, health, drain, shutdown) => {}
+        () = renewal => {}
         () = log.report_left_out() => {}
     }
 }

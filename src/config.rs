@@ -1,7 +1,9 @@
 //! The configuration, checked whole before anything is bound or sent.
 
+mod connections;
 mod listen;
 pub mod problem;
+mod tls;
 
 use std::{env, str::FromStr, time::Duration};
 
@@ -10,12 +12,15 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::{
     api,
     lookup::{AllowanceOptions, Freshness, Limit},
-    rocketchat::{self, BaseUrl, Proxy, TrustAnchors},
-    server::Bounds,
+    rocketchat::{self, BaseUrl, Proxy},
+    server::{Bounds, Tls},
     telemetry::logs,
+    tls::TrustAnchors,
 };
+use connections::ConnectionFlags;
 pub use listen::Listen;
 pub use problem::{Problem, Problems};
+use tls::TlsFlags;
 
 /// No limit of Rocket.Chat is higher: each request in a window is kept in mind.
 const MAX_REQUESTS: u32 = 10_000;
@@ -23,12 +28,8 @@ const MAX_REQUESTS: u32 = 10_000;
 /// No more reads are under way at once: each may take a connection.
 const MAX_READS: usize = 10_000;
 
-/// No more connections are open, nor calls in flight, at once.
-const MAX_CONNECTIONS: usize = 1_000_000;
+/// No more calls are in flight at once.
 const MAX_IN_FLIGHT: usize = 1_000_000;
-
-/// What calls have beyond their own time when their connection ends: for the answer to travel.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// No time limit is longer: what is meant by more is a typing error.
 const MAX_TIME: Duration = Duration::from_hours(24);
@@ -53,6 +54,9 @@ pub struct Flags {
     /// Go through this HTTP proxy; the proxies of the environment are not used
     #[arg(long, env = "VIDEOCONF_UPSTREAM_PROXY", value_name = "URL")]
     upstream_proxy: Option<String>,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 
     #[command(flatten)]
     common: CommonFlags,
@@ -110,30 +114,19 @@ pub struct CommonFlags {
     #[arg(default_value = "10s")]
     request_timeout: String,
 
-    /// How many connections may be open; others wait until one ends
-    #[arg(long, env = "VIDEOCONF_MAX_CONNECTIONS", value_name = "N")]
-    #[arg(default_value = "10000")]
-    max_connections: String,
-
     /// How many calls may be in flight; others are refused as OVERLOADED, but health checks
     #[arg(long, env = "VIDEOCONF_MAX_IN_FLIGHT", value_name = "N")]
     #[arg(default_value = "10000")]
     max_in_flight: String,
 
-    /// How long a connection may take to begin speaking HTTP/2
-    #[arg(long, env = "VIDEOCONF_HANDSHAKE_TIMEOUT", value_name = "TIME")]
-    #[arg(default_value = "10s")]
-    handshake_timeout: String,
+    /// Let other processes listen on the same port, too, which share its connections
+    #[arg(long, env = "VIDEOCONF_REUSE_PORT", value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    reuse_port: String,
 
-    /// How long a connection without a call is kept
-    #[arg(long, env = "VIDEOCONF_CONNECTION_IDLE_TIMEOUT", value_name = "TIME")]
-    #[arg(default_value = "15m")]
-    connection_idle_timeout: String,
-
-    /// How long a connection lasts, 10 % more or less; then its client is told to open another
-    #[arg(long, env = "VIDEOCONF_CONNECTION_MAX_AGE", value_name = "TIME")]
-    #[arg(default_value = "1h")]
-    connection_max_age: String,
+    #[command(flatten)]
+    connections: ConnectionFlags,
 
     /// How long everything is served as before after SIGTERM or SIGINT, while health says NOT_SERVING
     #[arg(long, env = "VIDEOCONF_SHUTDOWN_NOTICE", value_name = "TIME")]
@@ -171,9 +164,22 @@ pub struct CommonFlags {
     log_filter: Option<String>,
 }
 
+/// What `demo` makes, and `serve` has flags for. What has a problem is absent, too.
+struct Ends {
+    listen: Option<Listen>,
+    base_url: Option<BaseUrl>,
+    trust_anchors: Option<TrustAnchors>,
+    proxy: Option<Proxy>,
+    tls: Option<Tls>,
+}
+
 /// The warning of an upstream that anybody on the way can listen to.
 const IN_CLEAR: &str =
     "--upstream-url is http to another machine, so callers' tokens are sent in clear";
+
+/// The warning of callers whom anybody on the way can listen to.
+pub(crate) const LISTENING_IN_CLEAR: &str =
+    "other machines can connect and there is no --tls-cert, so callers' tokens come in clear";
 
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
@@ -182,6 +188,10 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
+    /// Whether other processes may listen there, too.
+    pub reuse_port: bool,
+    /// What callers' connections are secured with.
+    pub tls: Option<Tls>,
     /// Where Rocket.Chat is and how it may be spoken to.
     pub upstream: rocketchat::Options,
     /// How Rocket.Chat's limit is spent.
@@ -216,7 +226,7 @@ impl Flags {
     /// # Errors
     /// Every problem there is, those that were known before first.
     pub fn check(&self, mut problems: Problems) -> Result<Config, Vec<Problem>> {
-        let url = match &self.upstream_url {
+        let base_url = match &self.upstream_url {
             Some(url) => problems.check_secret("--upstream-url", url, BaseUrl::parse),
             None => problems.missing("--upstream-url", "say where Rocket.Chat is"),
         };
@@ -228,19 +238,19 @@ impl Flags {
             .upstream_proxy
             .as_ref()
             .and_then(|url| problems.check_secret("--upstream-proxy", url, Proxy::parse));
-        let listen = problems.check("--listen", &self.listen, Listen::parse);
-        let mut config = self
-            .common
-            .check(problems, listen, url, trust_anchors, proxy)?;
-        if config.upstream.base_url.is_readable_on_the_way() {
-            config.warnings.push(IN_CLEAR.to_owned());
-        }
-        Ok(config)
+        let ends = Ends {
+            listen: problems.check("--listen", &self.listen, Listen::parse),
+            tls: self.tls.check(&mut problems),
+            base_url,
+            trust_anchors,
+            proxy,
+        };
+        self.common.check(problems, ends)
     }
 }
 
 impl CommonFlags {
-    /// Checks everything for a given upstream and a given address to listen on.
+    /// Checks everything for a given upstream, a given address to listen on, and what is spoken there.
     ///
     /// # Errors
     /// Every problem there is, those that were known before first.
@@ -248,21 +258,20 @@ impl CommonFlags {
         &self,
         mut problems: Problems,
         listen: &str,
+        tls: Option<Tls>,
         upstream_url: &str,
     ) -> Result<Config, Vec<Problem>> {
-        let listen = problems.check("--listen", listen, Listen::parse);
-        let url = problems.check("--upstream-url", upstream_url, BaseUrl::parse);
-        self.check(problems, listen, url, None, None)
+        let ends = Ends {
+            listen: problems.check("--listen", listen, Listen::parse),
+            base_url: problems.check("--upstream-url", upstream_url, BaseUrl::parse),
+            trust_anchors: None,
+            proxy: None,
+            tls,
+        };
+        self.check(problems, ends)
     }
 
-    fn check(
-        &self,
-        mut problems: Problems,
-        listen: Option<Listen>,
-        base_url: Option<BaseUrl>,
-        trust_anchors: Option<TrustAnchors>,
-        proxy: Option<Proxy>,
-    ) -> Result<Config, Vec<Problem>> {
+    fn check(&self, mut problems: Problems, ends: Ends) -> Result<Config, Vec<Problem>> {
         let connect_timeout = problems.check("--connect-timeout", &self.connect_timeout, time);
         let upstream_connection_max_age = problems.check(
             "--upstream-connection-max-age",
@@ -280,7 +289,8 @@ impl CommonFlags {
         let max_in_flight = problems.check("--max-in-flight", &self.max_in_flight, |text| {
             count(text, "calls", MAX_IN_FLIGHT)
         });
-        let connections = self.connections(&mut problems, request_timeout);
+        let connections = self.connections.check(&mut problems, request_timeout);
+        let reuse_port = problems.check("--reuse-port", &self.reuse_port, yes_or_no);
         let shutdown_notice =
             problems.check("--shutdown-notice", &self.shutdown_notice, time_or_zero);
         let drain_timeout = problems.check("--drain-timeout", &self.drain_timeout, time_or_zero);
@@ -295,14 +305,17 @@ impl CommonFlags {
             Some(filter) => problems.check("--log-filter", filter, log_filter),
             None => Some(shared_log_filter(&mut warnings)),
         };
+        warnings.extend(ends.warnings());
 
         let config = || {
             Some(Config {
-                listen: listen?,
+                listen: ends.listen?,
+                reuse_port: reuse_port?,
+                tls: ends.tls,
                 upstream: rocketchat::Options {
-                    base_url: base_url?,
-                    trust_anchors,
-                    proxy,
+                    base_url: ends.base_url?,
+                    trust_anchors: ends.trust_anchors,
+                    proxy: ends.proxy,
                     connect_timeout: connect_timeout?,
                     connection_max_age: upstream_connection_max_age?,
                     max_body_bytes: max_body_bytes?,
@@ -332,31 +345,6 @@ impl CommonFlags {
         problems.result(config())
     }
 
-    fn connections(
-        &self,
-        problems: &mut Problems,
-        request_timeout: Option<Duration>,
-    ) -> Option<Bounds> {
-        let max_connections = problems.check("--max-connections", &self.max_connections, |text| {
-            count(text, "connections", MAX_CONNECTIONS)
-        });
-        let handshake_timeout =
-            problems.check("--handshake-timeout", &self.handshake_timeout, time);
-        let idle_timeout = problems.check(
-            "--connection-idle-timeout",
-            &self.connection_idle_timeout,
-            time,
-        );
-        let max_age = problems.check("--connection-max-age", &self.connection_max_age, time);
-        Some(Bounds {
-            max_connections: max_connections?,
-            handshake_timeout: handshake_timeout?,
-            idle_timeout: idle_timeout?,
-            max_age: max_age?,
-            grace: request_timeout? + LAST_WORDS,
-        })
-    }
-
     fn freshness(&self, problems: &mut Problems) -> Option<Freshness> {
         let fresh_for = problems.check("--fresh-for", &self.fresh_for, time_or_zero);
         let stale_for = problems.check("--stale-for", &self.stale_for, time_or_zero);
@@ -378,6 +366,22 @@ impl CommonFlags {
     }
 }
 
+impl Ends {
+    fn warnings(&self) -> Vec<String> {
+        let sends_in_clear = |url: &BaseUrl| url.is_readable_on_the_way();
+        let is_open = |listen: &Listen| !listen.is_loopback() && self.tls.is_none();
+        let in_clear = self.base_url.as_ref().filter(|url| sends_in_clear(url));
+        let open = self.listen.as_ref().filter(|listen| is_open(listen));
+        let certificate = self.tls.as_ref().and_then(Tls::warning);
+        let warnings = [
+            in_clear.map(|_| IN_CLEAR.to_owned()),
+            open.map(|_| LISTENING_IN_CLEAR.to_owned()),
+            certificate,
+        ];
+        warnings.into_iter().flatten().collect()
+    }
+}
+
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match time_or_zero(text)? {
         Duration::ZERO => Err("must be more than nothing".to_owned()),
@@ -392,6 +396,11 @@ pub(crate) fn time_or_zero(text: &str) -> Result<Duration, String> {
         return Err("is more than a day".to_owned());
     }
     Ok(time)
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| "is neither true nor false".to_owned())
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -12,13 +12,11 @@ mod json;
 mod method;
 mod pool;
 mod report;
-mod tls;
 mod translate;
 mod upstream;
 
 pub use client::{Client, Options};
 pub use json::Malformed;
 pub use method::Method;
-pub use tls::TrustAnchors;
 pub use translate::video_conference;
 pub use upstream::{BaseUrl, Proxy};

@@ -13,6 +13,7 @@ mod lifecycle;
 mod listeners;
 mod methods;
 mod reflection;
+mod tls;
 
 pub use access_log::AccessLog;
 pub use body::Body;
@@ -23,6 +24,7 @@ pub use lifecycle::{Drain, serve};
 pub use listeners::Listeners;
 pub use methods::Methods;
 pub use reflection::{files, reflection};
+pub use tls::{File, Files, Tls};
 
 /// A request as it comes from a connection.
 pub type Request = http::Request<tonic::body::Body>;

@@ -1,20 +1,23 @@
 //! `demo`: the facade before the embedded stand-in for Rocket.Chat, and one call through it.
 
+mod certificates;
+mod invitation;
+
 use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use http::HeaderValue;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     block_on,
-    client::endpoint,
+    client::{Server, TlsOptions},
     fail,
     get_info::{self, Call},
     refuse, say,
     serve::run_facade,
 };
 use crate::{
-    api::SERVICE_NAME,
     app,
     config::{CommonFlags, DEFAULT_LISTEN, Problems},
     credentials::{AuthToken, Credentials, UserId},
@@ -22,6 +25,8 @@ use crate::{
     sandbox::{self, CALLS, Sandbox, USERS, Version},
     server::Listeners,
 };
+use certificates::Certificates;
+use invitation::invitation;
 
 /// For the one call of the demo.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +39,10 @@ pub(super) struct Flags {
     /// Leave after the one call
     #[arg(long)]
     once: bool,
+
+    /// Speak TLS, with certificates that are made on the spot
+    #[arg(long)]
+    tls: bool,
 
     /// The Rocket.Chat to stand in for: 7.0, 8.8 or 8.9
     #[arg(long, env = "VIDEOCONF_SANDBOX_VERSION", value_name = "VERSION")]
@@ -68,7 +77,15 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         None if flags.once => FREE_PORT,
         None => DEFAULT_LISTEN,
     };
-    let config = match flags.common.check_with(problems, listen, &sandbox.url()) {
+    let certificates = match flags.tls.then(|| Certificates::make(listen)).transpose() {
+        Ok(certificates) => certificates,
+        Err(error) => return fail(format_args!("can't make certificates: {error}")),
+    };
+    let tls = certificates.as_ref().map(|it| it.tls.clone());
+    let config = flags
+        .common
+        .check_with(problems, listen, tls, &sandbox.url());
+    let config = match config {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
@@ -76,8 +93,8 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         Ok(source) => source,
         Err(problem) => return fail(problem),
     };
-    let bound = match Listeners::bind(config.listen.as_str()).await {
-        Err(_) if flags.listen.is_none() => Listeners::bind(FREE_PORT).await,
+    let bound = match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
+        Err(_) if flags.listen.is_none() => Listeners::bind(FREE_PORT, false).await,
         bound => bound,
     };
     let listeners = match bound {
@@ -88,8 +105,16 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
     let address = address.unwrap_or_else(|| config.listen.to_string());
 
     let end = CancellationToken::new();
+    if let Ok(mut hangups) = signal(SignalKind::hangup()) {
+        let end = end.clone();
+        // Its terminal is gone. The certificates are to go, too.
+        tokio::spawn(async move {
+            hangups.recv().await;
+            end.cancel();
+        });
+    }
     let show = async {
-        let shown = show_call(&address, &sandbox, flags.once).await;
+        let shown = show_call(&address, certificates.as_ref(), &sandbox, flags.once).await;
         if flags.once {
             end.cancel();
         }
@@ -100,15 +125,24 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
 }
 
 /// Makes a call; the conference goes to stdout, everything else to stderr.
-async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
+async fn show_call(
+    address: &str,
+    certificates: Option<&Certificates>,
+    sandbox: &Sandbox,
+    once: bool,
+) -> ExitCode {
     let (user, call) = (&USERS[0], &CALLS[0]);
     say(format_args!("Rocket.Chat's stand-in: {}", sandbox.url()));
     say(format_args!("The facade:             {address}\n"));
     if !once {
-        say(invitation(address));
+        say(invitation(address, certificates));
     }
+    let tls = certificates.map(|it| TlsOptions {
+        trust_anchors: Some(it.trust_anchors.clone()),
+        ..TlsOptions::default()
+    });
     let (Ok(server), Ok(user_id), Ok(auth_token)) = (
-        endpoint(address),
+        Server::new(address, tls),
         UserId::new(HeaderValue::from_static(user.id)),
         AuthToken::new(HeaderValue::from_static(user.token)),
     ) else {
@@ -134,31 +168,4 @@ async fn show_call(address: &str, sandbox: &Sandbox, once: bool) -> ExitCode {
 fn version(text: &str) -> Result<Version, String> {
     text.parse()
         .map_err(|_| "is not one of 7.0, 8.8, 8.9".to_owned())
-}
-
-/// What there is to try.
-fn invitation(address: &str) -> String {
-    let (user, call) = (&USERS[0], &CALLS[0]);
-    let calls = CALLS.map(|call| format!("  {}  {}\n", call.id, call.purpose));
-    let users = USERS.map(|user| format!("  {}  {}  {}\n", user.id, user.token, user.purpose));
-    format!(
-        "Try it yourself, until ctrl-c:\n\n  \
-           grpcurl -plaintext -H 'x-user-id: {}' \\\n    \
-             -H 'x-auth-token: {}' \\\n    \
-             -d '{{\"call_id\":\"{}\"}}' \\\n    \
-             {address} {SERVICE_NAME}/GetInfo\n\n\
-         500 calls a second, of which Rocket.Chat allows 5:\n\n  \
-           ghz --insecure --rps 500 --duration 10s --call {SERVICE_NAME}/GetInfo \\\n    \
-             --metadata '{{\"x-user-id\":\"{}\",\"x-auth-token\":\"{}\"}}' \\\n    \
-             --data '{{\"call_id\":\"{}\"}}' {address}\n\n\
-         Conferences:\n{}\nUsers:\n{}",
-        user.id,
-        user.token,
-        call.id,
-        user.id,
-        user.token,
-        call.id,
-        calls.concat(),
-        users.concat()
-    )
 }

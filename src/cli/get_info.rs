@@ -3,15 +3,15 @@
 use std::{env, fs, process::ExitCode, time::Duration};
 
 use http::{HeaderName, HeaderValue};
-use tonic::{Extensions, Request, Status, metadata::MetadataMap, transport::Endpoint};
+use tonic::{Extensions, Request, Status, metadata::MetadataMap};
 
 use super::{
     block_on,
-    client::{endpoint, summary, timed_out},
+    client::{Server, ServerFlags, code, summary, timed_out},
     fail, json, print, refuse, say,
 };
 use crate::{
-    config::{DEFAULT_LISTEN, Problem, Problems, time},
+    config::{Problem, Problems, time},
     credentials::{self, AUTH_TOKEN, AuthToken, Credentials, USER_ID, UserId},
     proto::v1::{
         GetInfoRequest, GetInfoResponse,
@@ -28,10 +28,8 @@ pub(super) struct Flags {
     #[arg(value_name = "CALL_ID")]
     call_id: String,
 
-    /// Where the facade listens
-    #[arg(long, env = "VIDEOCONF_SERVER", value_name = "ADDR:PORT")]
-    #[arg(default_value = DEFAULT_LISTEN)]
-    server: String,
+    #[command(flatten)]
+    server: ServerFlags,
 
     /// How long to wait for the answer
     #[arg(long, env = "VIDEOCONF_TIMEOUT", value_name = "TIME")]
@@ -53,7 +51,7 @@ pub(super) struct Flags {
 
 /// What to ask, of whom, on whose behalf.
 pub(super) struct Call {
-    pub(super) server: Endpoint,
+    pub(super) server: Server,
     pub(super) timeout: Duration,
     pub(super) request: GetInfoRequest,
     pub(super) credentials: Credentials,
@@ -77,7 +75,7 @@ pub(super) fn show(answer: &Result<GetInfoResponse, Status>) -> ExitCode {
                 Ok(details) if !status.details().is_empty() => say(details),
                 _ => {}
             }
-            ExitCode::from(u8::try_from(EXIT_CODE_OFFSET + status.code() as i32).unwrap_or(1))
+            ExitCode::from(u8::try_from(EXIT_CODE_OFFSET + code(status) as i32).unwrap_or(1))
         }
     }
 }
@@ -88,7 +86,7 @@ impl Call {
     /// # Errors
     /// UNAVAILABLE without a connection, else what the facade answers.
     pub(super) async fn send(self) -> Result<GetInfoResponse, Status> {
-        VideoConferenceServiceClient::new(self.server.connect_lazy())
+        VideoConferenceServiceClient::new(self.server.connect())
             .get_info(request(self.request, &self.credentials, self.timeout))
             .await
             .map(tonic::Response::into_inner)
@@ -98,7 +96,7 @@ impl Call {
 
 impl Flags {
     fn check(&self, mut problems: Problems) -> Result<Call, Vec<Problem>> {
-        let server = problems.check("--server", &self.server, endpoint);
+        let server = self.server.check(&mut problems);
         let timeout = problems.check("--timeout", &self.timeout, time);
         let max_age = match &self.max_age {
             Some(text) => problems.check("--max-age", text, max_age).map(Some),

@@ -2,15 +2,15 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use tonic::{Request, transport::Endpoint};
+use tonic::Request;
 
 use super::{
     block_on,
-    client::{endpoint, summary, timed_out},
+    client::{Server, ServerFlags, summary, timed_out},
     fail, print, refuse,
 };
 use crate::{
-    config::{DEFAULT_LISTEN, Problem, Problems, time},
+    config::{Problem, Problems, time},
     proto::health::{
         HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
     },
@@ -18,10 +18,8 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(super) struct Flags {
-    /// Where the facade listens
-    #[arg(long, env = "VIDEOCONF_SERVER", value_name = "ADDR:PORT")]
-    #[arg(default_value = DEFAULT_LISTEN)]
-    server: String,
+    #[command(flatten)]
+    server: ServerFlags,
 
     /// How long to wait for the answer
     #[arg(long, env = "VIDEOCONF_TIMEOUT", value_name = "TIME")]
@@ -45,12 +43,10 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     }
 }
 
-async fn probe(server: Endpoint, timeout: Duration, service: String) -> ExitCode {
+async fn probe(server: Server, timeout: Duration, service: String) -> ExitCode {
     let mut request = Request::new(HealthCheckRequest { service });
     request.set_timeout(timeout);
-    let answer = HealthClient::new(server.connect_lazy())
-        .check(request)
-        .await;
+    let answer = HealthClient::new(server.connect()).check(request).await;
     match answer.map(|response| response.into_inner().status()) {
         Ok(ServingStatus::Serving) => {
             // A probe looks at the exit status, whether or not it takes the word.
@@ -63,8 +59,8 @@ async fn probe(server: Endpoint, timeout: Duration, service: String) -> ExitCode
 }
 
 impl Flags {
-    fn check(&self, mut problems: Problems) -> Result<(Endpoint, Duration), Vec<Problem>> {
-        let server = problems.check("--server", &self.server, endpoint);
+    fn check(&self, mut problems: Problems) -> Result<(Server, Duration), Vec<Problem>> {
+        let server = self.server.check(&mut problems);
         let timeout = problems.check("--timeout", &self.timeout, time);
         problems.result(server.zip(timeout))
     }

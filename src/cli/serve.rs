@@ -1,6 +1,6 @@
 //! `serve`: the facade before a Rocket.Chat.
 
-use std::{io, process::ExitCode};
+use std::{io, net::SocketAddr, process::ExitCode};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{VERSION, block_on, check_config::check, fail, refuse};
 use crate::{
     app,
-    config::{Config, Flags, Problems},
-    server::Listeners,
+    config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
+    server::{Listeners, Tls},
     source::ConferenceSource,
     telemetry::logs::Logs,
 };
@@ -28,10 +28,46 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, source: impl ConferenceSource) -> ExitCode {
-    match Listeners::bind(config.listen.as_str()).await {
-        Ok(listeners) => run_facade(listeners, source, &config, &CancellationToken::new()).await,
-        Err(error) => fail(format_args!("can't listen on {}: {error}", config.listen)),
+async fn serve(mut config: Config, source: impl ConferenceSource) -> ExitCode {
+    let listeners = match Listeners::inherited() {
+        Ok(None) => match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
+            Ok(listeners) => listeners,
+            Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
+        },
+        Ok(Some(listeners)) => {
+            warn_if_open(&listeners, &mut config);
+            listeners
+        }
+        Err(error) => return fail(format_args!("can't use a socket of LISTEN_FDS: {error}")),
+    };
+    let hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => return fail(format_args!("can't wait for signals: {error}")),
+    };
+    let end = CancellationToken::new();
+    tokio::select! {
+        exit = run_facade(listeners, source, &config, &end) => exit,
+        () = reload_at(hangups, config.tls.as_ref()) => ExitCode::FAILURE,
+    }
+}
+
+/// Warns of sockets that weren't looked at with the rest of the configuration.
+fn warn_if_open(listeners: &Listeners, config: &mut Config) {
+    let is_open = |address: &SocketAddr| !address.ip().is_loopback();
+    let is_known = config.warnings.iter().any(|it| it == LISTENING_IN_CLEAR);
+    if config.tls.is_none() && !is_known && listeners.addresses().iter().any(is_open) {
+        config.warnings.push(LISTENING_IN_CLEAR.to_owned());
+    }
+}
+
+/// Has the certificate renewed at each of `hangups`, as long as there are any.
+async fn reload_at(mut hangups: Signal, tls: Option<&Tls>) {
+    while hangups.recv().await.is_some() {
+        if let Some(tls) = tls {
+            tls.reload();
+        } else {
+            tracing::info!("there is no certificate to reload");
+        }
     }
 }
 
@@ -49,7 +85,8 @@ pub(super) async fn run_facade(
     };
     let logs = Logs::start(config.logs.clone());
     for listen in listeners.addresses() {
-        tracing::info!(%listen, version = VERSION, "serving");
+        let tls = config.tls.as_ref().map_or("off", Tls::mode);
+        tracing::info!(%listen, tls, version = VERSION, "serving");
     }
     for warning in &config.warnings {
         tracing::warn!(%warning, "the configuration is odd");

@@ -30,6 +30,16 @@ impl Listen {
         }
     }
 
+    /// Whether no other machine can connect.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        if let Ok(address) = self.0.parse::<SocketAddr>() {
+            return address.ip().is_loopback();
+        }
+        let host = self.0.split(':').next().unwrap_or_default();
+        host.eq_ignore_ascii_case("localhost")
+    }
+
     /// As it was asked for.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -25,12 +25,7 @@ impl Problems {
         text: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let place = if may_be_shown(text) {
-            format!("{flag} {text:?}")
-        } else {
-            flag.to_owned()
-        };
-        self.check_secret(&place, text, parse)
+        self.check_secret(&place(flag, text), text, parse)
     }
 
     /// Like [`check`](Self::check) for a value that isn't shown.
@@ -85,6 +80,15 @@ impl Problems {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Where a problem is: `flag`, and its value if that may be shown.
+pub(super) fn place(flag: &str, text: &str) -> String {
+    if may_be_shown(text) {
+        format!("{flag} {text:?}")
+    } else {
+        flag.to_owned()
     }
 }
 

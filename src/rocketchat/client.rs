@@ -12,13 +12,12 @@ use hyper_util::{
 };
 
 use super::{
-    BaseUrl, Method, Proxy, TrustAnchors, body,
+    BaseUrl, Method, Proxy, body,
     connector::Connector,
     failure::{self, cut_off, no_answer, proxy_authentication},
     head,
     pool::{self, Pool},
     report::Reports,
-    tls,
 };
 use crate::{
     credentials::{AUTH_TOKEN, USER_ID},
@@ -26,6 +25,7 @@ use crate::{
     exchange::{Exchange, Head, Moment},
     query::{Attempt, Connection, Query},
     source::Upstream,
+    tls::{self, TrustAnchors},
 };
 
 /// How the client introduces itself.
@@ -40,6 +40,9 @@ pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!(
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What may be spoken over TLS, which is HTTP/1.1 as Node's server has it.
+const ALPN: &[u8] = b"http/1.1";
 
 /// How many lines the head of an answer may have.
 const MAX_HEADERS: usize = 256;
@@ -85,7 +88,8 @@ impl Client {
         let speaks_tls =
             options.base_url.is_https() || options.proxy.as_ref().is_some_and(Proxy::is_https);
         let tls = if speaks_tls {
-            tls::config(options.trust_anchors.clone())?
+            tls::client(ALPN, options.trust_anchors.clone(), None)
+                .map_err(|problem| format!("{problem} with --upstream-ca"))?
         } else {
             tls::trusting_nobody()
         };

@@ -94,6 +94,8 @@ impl<S: AsyncWrite + Unpin> State<S> {
                 sent => self.sent += sent,
             }
         }
+        // TLS may have kept a part.
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.collected = Vec::new();
         self.sent = 0;
         Poll::Ready(Ok(()))
@@ -175,7 +177,12 @@ impl<S> Clone for Batched<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex},
+        time::sleep,
+    };
 
     use super::*;
 
@@ -276,6 +283,24 @@ mod tests {
         driven.unwrap();
         assert_eq!(received, sent);
         assert_eq!(batched.lock().collected.capacity(), 0, "given back");
+    }
+
+    /// As TLS does with a record that the socket had no room for.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_stream_keeps_is_sent_too() {
+        let (stream, mut other) = duplex(1000);
+        let batched = Batched::new(BufWriter::new(stream));
+        let mut protocol = batched.clone();
+        let speak = async {
+            protocol.write_all(&[1; 3000]).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        };
+        let mut received = [0; 3000];
+        tokio::select! {
+            biased;
+            read = other.read_exact(&mut received) => read.unwrap(),
+            _ = batched.drive(speak) => panic!("it wasn't sent"),
+        };
     }
 
     #[tokio::test]

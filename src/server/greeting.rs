@@ -1,4 +1,5 @@
-//! How a connection begins. Whoever speaks something else than HTTP/2 is told so, as far as that goes.
+//! How a connection begins: with TLS if that is asked for, then with HTTP/2. Whoever speaks something else
+//! is told so, as far as that goes.
 
 use std::{
     io,
@@ -11,8 +12,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
     time::{Instant, timeout},
 };
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use super::tls::Tls;
 
 /// What a client of HTTP/2 says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -59,7 +65,10 @@ pub(super) struct Greeted<S> {
     preface: &'static [u8],
 }
 
-/// Logs those who speak something else, not too often.
+/// What is spoken on: TLS is boxed, since it is large, and would make the others as large.
+type Secured = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// Logs those who can't be served, not too often.
 #[derive(Debug, Default)]
 pub(super) struct Strangers(Mutex<Late>);
 
@@ -69,36 +78,85 @@ struct Late {
     left_out: u64,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Greeted<S> {
-    /// Waits for the beginning of `stream`, from `peer`, for `time`. `None` if it isn't one of HTTP/2.
-    pub(super) async fn wait(
-        mut stream: S,
-        peer: SocketAddr,
-        time: Duration,
-        strangers: &Strangers,
-    ) -> Option<Self> {
-        let spoken = match timeout(time, listen(&mut stream)).await {
-            Ok(Ok(spoken)) => spoken,
-            Ok(Err(_)) | Err(_) => Spoken::Nothing,
+/// Waits for the beginning of `stream`, from `peer`, for `time`. `None` if it can't be served.
+pub(super) async fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<&Tls>,
+    time: Duration,
+    strangers: &Strangers,
+) -> Option<Greeted<Secured>> {
+    let begun = timeout(time, async {
+        let mut stream = match tls {
+            Some(tls) => Either::Right(Box::new(secure(stream, peer, tls, strangers).await?)),
+            None => Either::Left(stream),
         };
-        match spoken {
-            Spoken::Http2 => {
-                return Some(Self {
-                    stream,
-                    preface: PREFACE,
-                });
-            }
-            Spoken::Nothing => tracing::debug!(%peer, "a connection that said nothing"),
-            Spoken::Http1 => {
-                strangers.log(peer, "HTTP/1");
-                let _ = timeout(LINGER, answer(&mut stream)).await;
-            }
-            Spoken::Tls => strangers.log(peer, "TLS"),
-            Spoken::ProxyProtocol => strangers.log(peer, "the PROXY protocol"),
-            Spoken::Unknown => strangers.log(peer, "something unknown"),
+        let spoken = listen(&mut stream).await.unwrap_or(Spoken::Nothing);
+        if spoken == Spoken::Http2 {
+            return Some(Greeted {
+                stream,
+                preface: PREFACE,
+            });
         }
+        refuse(&mut stream, peer, spoken, strangers).await;
         None
+    });
+    begun.await.unwrap_or_else(|_| {
+        tracing::debug!(%peer, "a connection that said too little");
+        None
+    })
+}
+
+/// Begins TLS on `stream`, if its client does.
+async fn secure(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    tls: &Tls,
+    strangers: &Strangers,
+) -> Option<TlsStream<TcpStream>> {
+    let spoken = overhear(&stream).await.unwrap_or(Spoken::Nothing);
+    if spoken != Spoken::Tls {
+        refuse(&mut stream, peer, spoken, strangers).await;
+        return None;
     }
+    match tls.accept(stream).await {
+        Ok(stream) => Some(stream),
+        Err((error, mut stream)) => {
+            strangers.log_handshake(peer, &error);
+            // The client has been sent the reason.
+            let _ = timeout(LINGER, end(&mut stream)).await;
+            None
+        }
+    }
+}
+
+/// Tells who speaks something else, and the log.
+async fn refuse(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    peer: SocketAddr,
+    spoken: Spoken,
+    strangers: &Strangers,
+) {
+    match spoken {
+        Spoken::Nothing => tracing::debug!(%peer, "a connection that said nothing"),
+        Spoken::Http1 => {
+            strangers.log(peer, "HTTP/1");
+            let _ = timeout(LINGER, answer(stream)).await;
+        }
+        Spoken::Http2 => strangers.log(peer, "HTTP/2 without TLS"),
+        Spoken::Tls => strangers.log(peer, "TLS"),
+        Spoken::ProxyProtocol => strangers.log(peer, "the PROXY protocol"),
+        Spoken::Unknown => strangers.log(peer, "something unknown"),
+    }
+}
+
+/// What is spoken, as far as the first bytes tell. They stay to be read.
+async fn overhear(stream: &TcpStream) -> io::Result<Spoken> {
+    let mut heard = [0; PREFACE.len()];
+    Ok(match stream.peek(&mut heard).await? {
+        0 => Spoken::Nothing,
+        length => what_is(&heard[..length]),
+    })
 }
 
 /// Reads until it is clear what is spoken.
@@ -134,6 +192,11 @@ fn what_is(heard: &[u8]) -> Spoken {
 /// Tells somebody who speaks HTTP/1 what this is.
 async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     stream.write_all(HTTP1_ANSWER).await?;
+    end(stream).await
+}
+
+/// Ends a connection so that what was sent on it arrives.
+async fn end(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     stream.shutdown().await?;
     let mut rest = stream.take(MAX_LINGER);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
@@ -141,17 +204,32 @@ async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resul
 }
 
 impl Strangers {
+    /// Logs somebody who speaks something else.
     fn log(&self, peer: SocketAddr, spoken: &str) {
+        if let Some(left_out) = self.turn() {
+            tracing::warn!(%peer, spoken, left_out, "a client that speaks something else");
+        }
+    }
+
+    /// Logs somebody with whom there is no agreement on TLS.
+    fn log_handshake(&self, peer: SocketAddr, error: &io::Error) {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            tracing::debug!(%peer, "a connection that ended within its handshake");
+        } else if let Some(left_out) = self.turn() {
+            tracing::warn!(%peer, %error, left_out, "a TLS handshake failed");
+        }
+    }
+
+    /// How many lines were left out, if there may be one now.
+    fn turn(&self) -> Option<u64> {
         let mut late = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if late.last_line.is_some_and(|last| now < last + LINE_EVERY) {
             late.left_out += 1;
-            return;
+            return None;
         }
         late.last_line = Some(now);
-        let left_out = std::mem::take(&mut late.left_out);
-        drop(late);
-        tracing::warn!(%peer, spoken, left_out, "a client that doesn't speak HTTP/2");
+        Some(std::mem::take(&mut late.left_out))
     }
 }
 
@@ -159,7 +237,7 @@ impl Drop for Late {
     fn drop(&mut self) {
         if self.left_out > 0 {
             let left_out = self.left_out;
-            tracing::warn!(left_out, "clients that don't speak HTTP/2");
+            tracing::warn!(left_out, "clients that can't be served");
         }
     }
 }

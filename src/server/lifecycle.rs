@@ -16,7 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Handler, Health, Listeners,
     connection::{self, Bounds},
-    greeting::{Greeted, Strangers},
+    greeting::{Strangers, greet},
+    tls::Tls,
 };
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
@@ -59,6 +60,7 @@ impl Drain {
 /// What all connections share.
 struct Shared<H> {
     stack: Arc<H>,
+    tls: Option<Tls>,
     bounds: Bounds,
     /// Their calls.
     calls: TaskTracker,
@@ -83,10 +85,11 @@ struct Places {
     reported_at: Option<Instant>,
 }
 
-/// Serves `stack` on `listeners` until `shutdown` is ready. Then `drain` begins: whoever asks for health
+/// Serves `stack` on `listeners`, over `tls` if there is any, until `shutdown` is ready. Then `drain` begins: whoever asks for health
 /// hears of it, a while later no connection is accepted any more, and the calls in flight have their time.
 pub async fn serve(
     listeners: Listeners,
+    tls: Option<Tls>,
     stack: impl Handler,
     bounds: Bounds,
     health: Health,
@@ -95,6 +98,7 @@ pub async fn serve(
 ) {
     let shared = Arc::new(Shared {
         stack: Arc::new(stack),
+        tls,
         bounds,
         calls: TaskTracker::new(),
         strangers: Strangers::default(),
@@ -194,7 +198,10 @@ async fn connection(
         tracing::debug!(%error, "setting nodelay failed");
     }
     let time = shared.bounds.handshake_timeout;
-    let Some(stream) = Greeted::wait(stream, peer, time, &shared.strangers).await else {
+    let tls = shared.tls.as_ref();
+    // Boxed, as TLS has a large one, and the connection would hold it to its end.
+    let greeted = Box::pin(greet(stream, peer, tls, time, &shared.strangers)).await;
+    let Some(stream) = greeted else {
         return;
     };
     let (stack, calls) = (shared.stack.clone(), shared.calls.clone());

@@ -8,7 +8,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
+use listenfd::ListenFd;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
+
+/// How many connections may wait to be accepted, unless the system allows less.
+const BACKLOG: u32 = 1024;
 
 /// What is listened on: a name may stand for several addresses.
 #[derive(Debug)]
@@ -20,11 +24,12 @@ pub struct Listeners {
 
 impl Listeners {
     /// Listens on all addresses of `place`, on one port. Those that this machine hasn't got, as that of
-    /// IPv6 in many a container, are left out as long as there is another.
+    /// IPv6 in many a container, are left out as long as there is another. With `reuse_port`, other
+    /// processes that say so may listen there, too.
     ///
     /// # Errors
     /// There is no such name, or an address can't be listened on.
-    pub async fn bind(place: impl ToSocketAddrs) -> io::Result<Self> {
+    pub async fn bind(place: impl ToSocketAddrs, reuse_port: bool) -> io::Result<Self> {
         let mut sockets = Vec::<TcpListener>::new();
         let mut missing = io::ErrorKind::NotFound.into();
         let mut known = HashSet::new();
@@ -36,7 +41,7 @@ impl Listeners {
                 // If any port will do, it is the same for all.
                 address.set_port(other.local_addr()?.port());
             }
-            match TcpListener::bind(address).await {
+            match listen(address, reuse_port) {
                 Ok(socket) => sockets.push(socket),
                 Err(error) if is_missing(&error) => missing = error,
                 Err(error) => return Err(error),
@@ -46,6 +51,22 @@ impl Listeners {
             return Err(missing);
         }
         Ok(Self { sockets, first: 0 })
+    }
+
+    /// The sockets that the service manager listens on for us, if it does, as systemd's do.
+    ///
+    /// # Errors
+    /// One of them isn't a TCP socket.
+    pub fn inherited() -> io::Result<Option<Self>> {
+        let mut passed = ListenFd::from_env();
+        let mut sockets = Vec::new();
+        for at in 0..passed.len() {
+            if let Some(socket) = passed.take_tcp_listener(at)? {
+                socket.set_nonblocking(true)?;
+                sockets.push(TcpListener::from_std(socket)?);
+            }
+        }
+        Ok((!sockets.is_empty()).then_some(Self { sockets, first: 0 }))
     }
 
     /// The addresses, as far as the system tells.
@@ -84,6 +105,18 @@ impl From<TcpListener> for Listeners {
     }
 }
 
+fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart needn't wait for the last connections of what was here before.
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(reuse_port)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Whether this machine hasn't got an address, or its whole family.
 fn is_missing(error: &io::Error) -> bool {
     // EAFNOSUPPORT has no kind.
@@ -100,7 +133,7 @@ mod tests {
 
     async fn bind(addresses: &[&str]) -> io::Result<Listeners> {
         let addresses: Vec<SocketAddr> = addresses.iter().map(|it| it.parse().unwrap()).collect();
-        Listeners::bind(&addresses[..]).await
+        Listeners::bind(&addresses[..], false).await
     }
 
     #[tokio::test]

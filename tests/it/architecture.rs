@@ -23,6 +23,7 @@ const GROUND: &[&str] = &[
     "journal",
     "record",
     "proto",
+    "tls",
 ];
 
 static MENTIONS: LazyLock<BTreeSet<Mention>> = LazyLock::new(mentions);
@@ -96,9 +97,21 @@ fn imports_point_down_only() {
 fn each_decision_has_one_room() {
     // The reader can't tell which names a glob brings.
     assert_only("globs", &[], |path| path.ends_with("::*"));
-    assert_only("the HTTP client", &["crate::rocketchat"], |path| {
-        is_within(path, "hyper_util::client") || is_within(path, "hyper_rustls")
-    });
+    assert_only(
+        "the HTTP client",
+        &["crate::rocketchat", "crate::cli::client"],
+        |path| is_within(path, "hyper_util::client") || is_within(path, "hyper_rustls"),
+    );
+    assert_only(
+        "TLS",
+        &[
+            "crate::tls",
+            "crate::server::tls",
+            "crate::rocketchat",
+            "crate::cli::client",
+        ],
+        |path| is_within(path, "rustls") && !is_within(path, "rustls::pki_types"),
+    );
     assert_only(
         "tonic's requests",
         &[

@@ -7,6 +7,7 @@ mod health;
 mod help;
 mod printing;
 mod secrets;
+mod tls;
 mod warnings;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

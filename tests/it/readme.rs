@@ -22,7 +22,7 @@ fn rows_of_help(command: &str) -> Vec<String> {
         let option = option.split_whitespace().collect::<Vec<_>>().join(" ");
         let flag = option
             .trim_start_matches("--")
-            .split(' ')
+            .split([' ', '['])
             .next()
             .expect("a flag");
         let variable = between(&option, "[env: ", "]").unwrap_or_default();

@@ -34,7 +34,7 @@ fn flags(help: &str) -> Vec<(String, String)> {
     let options = options.split("-h, --help").next().expect("options");
     let text = options.split_whitespace().collect::<Vec<_>>().join(" ");
     let option = |option: &str| {
-        let flag = option.split(' ').next().expect("a flag").to_owned();
+        let flag = option.split([' ', '[']).next().expect("a flag").to_owned();
         let (_, variable) = option.split_once("[env: ").expect("a variable");
         let (variable, _) = variable.split_once(']').expect("its end");
         (flag, variable.to_owned())

@@ -6,6 +6,7 @@ pub mod original;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod tls;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

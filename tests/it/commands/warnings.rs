@@ -1,7 +1,12 @@
 //! What is odd about a configuration, but no reason not to start.
 
+use rcgen::{CertificateParams, date_time_ymd};
+
 use super::{PREFIX, run_with};
-use crate::support::process::{Ended, Server, json_lines, serve};
+use crate::support::{
+    authority::Authority,
+    process::{Ended, Server, json_lines, serve},
+};
 
 /// Out of the reach of warnings.
 const LOOPBACK: &str = "http://127.0.0.1:9";
@@ -139,4 +144,61 @@ async fn tokens_in_clear_are_warned_of() {
         [Some("RUST_LOG"), Some("--upstream-url")],
         "{warnings:?}"
     );
+}
+
+#[tokio::test]
+async fn callers_tokens_in_clear_are_warned_of() {
+    for (listen, is_clear) in [
+        ("0.0.0.0:0", true),
+        ("[::]:0", true),
+        ("192.0.2.1:50051", true),
+        ("facade.example.org:50051", true),
+        ("localhost.example.org:50051", true),
+        ("127.0.0.1:0", false),
+        ("127.1.2.3:0", false),
+        ("[::1]:0", false),
+        ("LOCALHOST:0", false),
+    ] {
+        let ended = check(LOOPBACK, &["--listen", listen], &[]).await;
+        assert_eq!(ended.status, Some(0), "{listen}: {}", ended.stderr);
+        let start =
+            format!("{PREFIX}warning: other machines can connect and there is no --tls-cert");
+        assert_eq!(
+            ended.stderr.starts_with(&start),
+            is_clear,
+            "{listen}: {}",
+            ended.stderr
+        );
+        assert_eq!(
+            ended.stderr.is_empty(),
+            !is_clear,
+            "{listen}: {}",
+            ended.stderr
+        );
+    }
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue_for("facade").files();
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let ended = check(
+        LOOPBACK,
+        &[&["--listen", "0.0.0.0:0"], &tls[..]].concat(),
+        &[],
+    )
+    .await;
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+}
+
+/// At the start there is nothing better to show.
+#[tokio::test]
+async fn a_certificate_out_of_its_time_is_warned_of() {
+    let mut expired = CertificateParams::new(["facade".to_owned()]).unwrap();
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let (certificate, key) = Authority::new().issue(&expired).files();
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let ended = check(LOOPBACK, &tls, &[]).await;
+    assert_eq!(ended.status, Some(0));
+    let start = format!("{PREFIX}warning: --tls-cert");
+    assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+    let end = ": has expired at 2020-01-01T00:00:00Z\n";
+    assert!(ended.stderr.ends_with(end), "{}", ended.stderr);
 }

@@ -22,9 +22,23 @@ use tokio_rustls::{
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
+
 /// An authority that nobody knows yet.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, in PEM.
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Pair {
+    /// New files with the certificate and the key.
+    pub fn files(&self) -> (String, String) {
+        (pem_file(&self.certificate), pem_file(&self.key))
+    }
 }
 
 impl Authority {
@@ -44,6 +58,21 @@ impl Authority {
     /// A new file with the certificate in PEM.
     pub fn file(&self) -> String {
         pem_file(&self.pem())
+    }
+
+    /// A certificate with these contents, and its key.
+    pub fn issue(&self, params: &CertificateParams) -> Pair {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Pair {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// A certificate for `name`, a host name or an address, and its key.
+    pub fn issue_for(&self, name: &str) -> Pair {
+        self.issue(&CertificateParams::new([name.to_owned()]).expect("a name"))
     }
 
     /// TLS for `name`, a host name or an address, before `upstream`. Lasts as long as the test.

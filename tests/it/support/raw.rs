@@ -6,7 +6,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request};
 use prost::Message;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use videoconf_facade::sandbox::USERS;
 
 use super::{GET_INFO, request};
@@ -32,7 +35,15 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("a connection");
         let local = socket.local_addr().expect("an address");
-        let (requests, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
+        Self::over(socket, local).await
+    }
+
+    /// The same over a connection that there is, from `local`.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        local: SocketAddr,
+    ) -> Self {
+        let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         tokio::spawn(connection);
         Self { requests, local }
     }

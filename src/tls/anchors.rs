@@ -8,11 +8,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// The certificates that may vouch for Rocket.Chat: those of authorities, and its own.
+/// The certificates that may vouch for another side: those of authorities, and its own.
 #[derive(Clone)]
 pub struct TrustAnchors {
     /// What vouches for other certificates.
-    pub(super) authorities: RootCertStore,
+    pub(crate) authorities: RootCertStore,
     /// The certificates themselves.
     pub(super) given: Given,
 }
@@ -51,11 +51,9 @@ impl TrustAnchors {
             let _ = anchors.add(certificate);
         }
         if anchors.authorities.is_empty() {
-            return Err(
-                "the system has no certificate authorities to trust: install a \
-                        bundle (ca-certificates), or name a file with --upstream-ca"
-                    .to_owned(),
-            );
+            let problem = "the system has no certificate authorities to trust: install a bundle \
+                           (ca-certificates), or name a file of them";
+            return Err(problem.to_owned());
         }
         Ok(anchors)
     }
