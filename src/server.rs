@@ -11,6 +11,7 @@ mod health;
 pub mod layers;
 mod lifecycle;
 mod listeners;
+mod memory;
 mod methods;
 mod reflection;
 mod tls;

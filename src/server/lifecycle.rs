@@ -17,6 +17,7 @@ use super::{
     Handler, Health, Listeners,
     connection::{self, Bounds},
     greeting::{Strangers, greet},
+    memory::Memory,
     tls::Tls,
 };
 
@@ -74,6 +75,7 @@ struct Doors {
     listeners: Listeners,
     places: Places,
     connections: JoinSet<()>,
+    memory: Memory,
     /// When it was last said that accepting fails.
     reported_at: Option<Instant>,
 }
@@ -108,6 +110,7 @@ pub async fn serve(
         listeners,
         places: Places::new(bounds.max_connections),
         connections: JoinSet::new(),
+        memory: Memory::default(),
         reported_at: None,
     };
     doors.open_until(shutdown, &shared).await;
@@ -164,7 +167,7 @@ impl Doors {
             tokio::select! {
                 biased;
                 () = &mut end => return,
-                Some(_) = self.connections.join_next() => {}
+                Some(_) = self.connections.join_next() => self.memory.connection_ended(),
                 (accepted, place) = accepted => match accepted {
                     Ok((stream, peer)) => {
                         let connection = connection(stream, peer, shared.clone(), place);
