@@ -15,6 +15,7 @@ mod memory;
 mod methods;
 mod reflection;
 mod tls;
+mod unread;
 
 pub use access_log::AccessLog;
 pub use body::Body;

@@ -11,9 +11,13 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 /// How much is collected at most, in bytes. What comes then waits for the other side.
 const MAX_COLLECTED: usize = 16 * 1024;
@@ -21,6 +25,10 @@ const MAX_COLLECTED: usize = 16 * 1024;
 /// What is made room for, in bytes: a batch of small answers. It is given back when they are sent, so
 /// that an idle connection holds nothing.
 const BATCH: usize = 4 * 1024;
+
+/// How long the other side may take nothing of what is sent. HTTP/2's pings don't notice one that goes on
+/// sending.
+const MAX_STALL: Duration = Duration::from_secs(30);
 
 /// A connection over `S`. Clones are the same one: the protocol has one, whoever drives it another.
 #[derive(Debug)]
@@ -32,6 +40,15 @@ struct State<S> {
     collected: Vec<u8>,
     /// How much of that was sent.
     sent: usize,
+    /// How much was sent altogether.
+    written: u64,
+}
+
+/// The other side takes nothing.
+struct Stall {
+    /// How much was sent before.
+    written: u64,
+    is_too_long: Pin<Box<Sleep>>,
 }
 
 impl<S: AsyncWrite + Unpin> Batched<S> {
@@ -41,16 +58,18 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
             stream,
             collected: Vec::new(),
             sent: 0,
+            written: 0,
         })))
     }
 
     /// Drives `protocol`, which speaks over this, and sends what it writes.
     ///
     /// # Errors
-    /// It can't be sent.
+    /// It can't be sent, or isn't taken for a while.
     pub(super) async fn drive<T>(&self, protocol: impl Future<Output = T>) -> io::Result<T> {
         let mut protocol = pin!(protocol);
         let mut has_let_others_go_first = false;
+        let mut stall = None::<Stall>;
         poll_fn(|context| {
             let outcome = protocol.as_mut().poll(context);
             let mut state = self.lock();
@@ -68,13 +87,34 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if let Err(error) = ready!(state.poll_send(context)) {
-                return Poll::Ready(Err(error));
+            match state.poll_send(context) {
+                Poll::Ready(Ok(())) => {
+                    has_let_others_go_first = false;
+                    stall = None;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    ready!(Stall::poll(&mut stall, state.written, context));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
             }
-            has_let_others_go_first = false;
             Poll::Pending
         })
         .await
+    }
+}
+
+impl Stall {
+    /// Ready when `written` has been all for too long.
+    fn poll(stall: &mut Option<Self>, written: u64, context: &mut Context<'_>) -> Poll<()> {
+        let stall = match stall {
+            Some(stall) if stall.written == written => stall,
+            _ => stall.insert(Self {
+                written,
+                is_too_long: Box::pin(sleep(MAX_STALL)),
+            }),
+        };
+        stall.is_too_long.as_mut().poll(context)
     }
 }
 
@@ -91,7 +131,10 @@ impl<S: AsyncWrite + Unpin> State<S> {
             let rest = &self.collected[self.sent..];
             match ready!(Pin::new(&mut self.stream).poll_write(context, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                sent => self.sent += sent,
+                sent => {
+                    self.sent += sent;
+                    self.written += sent as u64;
+                }
             }
         }
         // TLS may have kept a part.
@@ -177,11 +220,9 @@ impl<S> Clone for Batched<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex},
-        time::sleep,
+        time::Instant,
     };
 
     use super::*;
@@ -326,5 +367,32 @@ mod tests {
         };
         let error = batched.drive(speak).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// Slow is not stalled.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_other_side_takes_nothing_for_long_ends() {
+        const SLOW: u64 = 5;
+        let (batched, mut other, _) = connection(1000);
+        let mut protocol = batched.clone();
+        let began = Instant::now();
+        let speak = async {
+            protocol.write_all(&[1; 10_000]).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let take = async {
+            let mut taken = [0; 1000];
+            for _ in 0..SLOW {
+                sleep(MAX_STALL.mul_f32(0.9)).await;
+                other.read_exact(&mut taken).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let error = tokio::select! {
+            driven = batched.drive(speak) => driven.unwrap_err(),
+            () = take => unreachable!("it doesn't end"),
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), SLOW * 27 + 30);
     }
 }

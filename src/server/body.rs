@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,11 +11,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Frame, SizeHint};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
 
-use super::access_log::{Line, code_of};
+use super::{
+    access_log::{Line, code_of},
+    unread::Progress,
+};
 use crate::error::{
     Error,
     status::{refuse, to_status},
@@ -36,6 +40,8 @@ pub struct Body {
     end: Option<End>,
     line: Option<Line>,
     place: Option<OwnedSemaphorePermit>,
+    deadline: Option<Instant>,
+    progress: Option<Arc<Progress>>,
 }
 
 /// When a body that waits is ended.
@@ -55,6 +61,8 @@ impl Body {
             end: None,
             line: None,
             place: None,
+            deadline: None,
+            progress: None,
         }
     }
 
@@ -66,6 +74,17 @@ impl Body {
     /// Holds the place of the call among those in flight.
     pub(super) fn hold(&mut self, place: OwnedSemaphorePermit) {
         self.place = Some(place);
+    }
+
+    /// The call should be over then.
+    pub(super) fn end_at(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Notes in `progress` whether it waits for its caller.
+    pub(super) fn report(&mut self, progress: Arc<Progress>) {
+        progress.begin(self.deadline);
+        self.progress = Some(progress);
     }
 
     /// Writes `line` with the status at the end.
@@ -98,6 +117,36 @@ impl Body {
         self.finish(&mut trailers);
         Frame::trailers(trailers)
     }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        // Messages are encoded here. Nothing of the inside is used after its panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            http_body::Body::poll_frame(Pin::new(inner), cx)
+        }));
+        let mut polled = match polled {
+            Ok(polled) => polled,
+            Err(_panic) => return Poll::Ready(Some(Ok(self.refuse(&Error::Internal)))),
+        };
+        match &mut polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    self.finish(trailers);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => self.end_with_code(status.code()),
+            // No trailers, so no status.
+            Poll::Ready(None) => self.end_with_code(Code::Unknown),
+            Poll::Pending => {
+                if self.end.as_mut().is_some_and(|end| end.has_come(cx)) {
+                    return Poll::Ready(Some(Ok(self.refuse(&Error::ShuttingDown))));
+                }
+            }
+        }
+        polled
+    }
 }
 
 impl End {
@@ -121,29 +170,11 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(None);
-        };
-        // Messages are encoded here. Nothing of the inside is used after its panic.
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx)));
-        let mut polled = match polled {
-            Ok(polled) => polled,
-            Err(_panic) => return Poll::Ready(Some(Ok(this.refuse(&Error::Internal)))),
-        };
-        match &mut polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    this.finish(trailers);
-                }
-            }
-            Poll::Ready(Some(Err(status))) => this.end_with_code(status.code()),
-            // No trailers, so no status.
-            Poll::Ready(None) => this.end_with_code(Code::Unknown),
-            Poll::Pending => {
-                if this.end.as_mut().is_some_and(|end| end.has_come(cx)) {
-                    return Poll::Ready(Some(Ok(this.refuse(&Error::ShuttingDown))));
-                }
+        let polled = self.poll_next(cx);
+        if let Some(progress) = &self.progress {
+            match polled {
+                Poll::Ready(_) => progress.next_frame(),
+                Poll::Pending => progress.wait(),
             }
         }
         polled

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,7 +20,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-use super::{Handler, batched::Batched};
+use super::{
+    Handler,
+    batched::Batched,
+    unread::{Progress, Taken},
+};
 
 /// How many calls may be under way on a connection, which HTTP/2 tells the client.
 const MAX_STREAMS: u32 = 200;
@@ -75,6 +79,8 @@ struct Calls {
     under_way: AtomicUsize,
     /// In milliseconds since it was opened.
     idle_since: AtomicU64,
+    /// The call that has begun and isn't spawned yet, which is what the library does next.
+    begun: Mutex<Arc<Progress>>,
 }
 
 /// A call under way.
@@ -95,14 +101,18 @@ pub(super) async fn serve(
 ) {
     let calls = Arc::new(Calls::new(calls));
     let stream = Batched::new(stream);
+    let begun = calls.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
         let stack = stack.clone();
+        let progress = begun.begin();
         // The one box of the stack. Its future is large, and would be copied at each step on its
         // way to the task that runs it.
         Box::pin(async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            Ok::<_, Infallible>(stack.handle(request).await)
+            let mut response = stack.handle(request).await;
+            response.body_mut().report(progress);
+            Ok::<_, Infallible>(response)
         })
     });
     let http2 = builder(Spawn(calls.clone()));
@@ -156,7 +166,21 @@ impl Calls {
             opened: Instant::now(),
             under_way: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
+            begun: Mutex::default(),
         }
+    }
+
+    /// A call has begun.
+    fn begin(&self) -> Arc<Progress> {
+        let progress = Arc::<Progress>::default();
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = progress.clone();
+        progress
+    }
+
+    /// The call that has begun last.
+    fn begun(&self) -> Arc<Progress> {
+        let begun = self.begun.lock();
+        begun.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ready when there has been no call for `time`.
@@ -199,7 +223,8 @@ where
     fn execute(&self, future: F) {
         let call = Call::begin(&self.0);
         // Not an async block, which would hold the future, a large one, twice.
-        self.0.all.spawn(future.map(move |_| drop(call)));
+        let taken = Taken::new(future, self.0.begun());
+        self.0.all.spawn(taken.map(move |()| drop(call)));
     }
 }
 

@@ -1,12 +1,13 @@
 //! `grpc-timeout` and the server's ceiling, as HTTP/2 shows them: a stock client would end the call
 //! by itself and hide what the server said.
 
-use videoconf_facade::sandbox::Reply;
+use tokio::net::TcpStream;
+use videoconf_facade::sandbox::{Reply, USERS};
 
 use crate::support::{
-    Facade, SMALLEST,
-    raw::{Answer, Connection},
-    sandbox,
+    Facade, GET_INFO, SMALLEST,
+    raw::{Answer, Connection, frame},
+    request, sandbox, soon,
 };
 
 const DEADLINE_EXCEEDED: &str = "4";
@@ -96,4 +97,35 @@ async fn a_deadline_that_holds_changes_nothing() {
     let mut connection = Connection::open(facade.address).await;
     let answer = connection.get_info("x", &[("grpc-timeout", "10S")]).await;
     assert_eq!(answer.grpc_status(), "0");
+}
+
+/// Whose window is shut, so that no answer can be sent.
+#[tokio::test]
+async fn a_caller_that_does_not_take_its_answer_holds_no_place() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let url = sandbox.url();
+    let facade = Facade::with(&["--upstream-url", &url, "--max-in-flight", "1"]).await;
+    let socket = TcpStream::connect(facade.address).await.unwrap();
+    let mut client = h2::client::Builder::new();
+    let handshake = client.initial_window_size(0).handshake(socket);
+    let (mut requests, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let head = http::Request::post(format!("http://facade{GET_INFO}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "300m")
+        .header("x-user-id", USERS[0].id)
+        .header("x-auth-token", USERS[0].token);
+    let (answer, mut body) = requests
+        .send_request(head.body(()).unwrap(), false)
+        .unwrap();
+    body.send_data(frame(&request("x")), true).unwrap();
+    let mut answer = answer.await.unwrap().into_body();
+    let refused = facade.get("x").await.expect_err("no place");
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+
+    let end = soon(answer.data()).await.expect("a reset");
+    assert_eq!(end.unwrap_err().reason(), Some(h2::Reason::CANCEL));
+    facade.get("x").await.expect("a place");
 }

@@ -13,8 +13,8 @@ use crate::{
     server::{Handler, Request, Response},
 };
 
-/// Bounds the time until an answer begins: the caller's `grpc-timeout` under `ceiling`. Streams
-/// that have begun go on.
+/// Bounds the time until an answer begins: the caller's `grpc-timeout` under `ceiling`. Answers that have
+/// begun go on, as long as their caller takes them.
 #[derive(Clone, Copy, Debug)]
 pub struct EndAtDeadline {
     /// The longest time that any call may take.
@@ -31,8 +31,9 @@ impl Around for EndAtDeadline {
         if deadline.remaining().is_zero() {
             return exceeded();
         }
-        timeout_at(deadline.at, inner.handle(request))
-            .await
-            .unwrap_or_else(|_| exceeded())
+        let answer = timeout_at(deadline.at, inner.handle(request)).await;
+        let mut response = answer.unwrap_or_else(|_| exceeded());
+        response.body_mut().end_at(deadline.at);
+        response
     }
 }
