@@ -124,30 +124,37 @@ async fn secure(
         Err((error, mut stream)) => {
             strangers.log_handshake(peer, &error);
             // The client has been sent the reason.
-            let _ = timeout(LINGER, end(&mut stream)).await;
+            let _ = timeout(LINGER, end(&mut stream, b"")).await;
             None
         }
     }
 }
 
-/// Tells who speaks something else, and the log.
+/// Tells who speaks something else, as far as that goes, and the log.
 async fn refuse(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     peer: SocketAddr,
     spoken: Spoken,
     strangers: &Strangers,
 ) {
-    match spoken {
-        Spoken::Nothing => tracing::debug!(%peer, "a connection that said nothing"),
-        Spoken::Http1 => {
-            strangers.log(peer, "HTTP/1");
-            let _ = timeout(LINGER, answer(stream)).await;
+    let spoken_name = match spoken {
+        Spoken::Nothing => {
+            tracing::debug!(%peer, "a connection that said nothing");
+            return;
         }
-        Spoken::Http2 => strangers.log(peer, "HTTP/2 without TLS"),
-        Spoken::Tls => strangers.log(peer, "TLS"),
-        Spoken::ProxyProtocol => strangers.log(peer, "the PROXY protocol"),
-        Spoken::Unknown => strangers.log(peer, "something unknown"),
-    }
+        Spoken::Http1 => "HTTP/1",
+        Spoken::Http2 => "HTTP/2 without TLS",
+        Spoken::Tls => "TLS",
+        Spoken::ProxyProtocol => "the PROXY protocol",
+        Spoken::Unknown => "something unknown",
+    };
+    strangers.log(peer, spoken_name);
+    let last_words = if spoken == Spoken::Http1 {
+        HTTP1_ANSWER
+    } else {
+        b""
+    };
+    let _ = timeout(LINGER, end(stream, last_words)).await;
 }
 
 /// What is spoken, as far as the first bytes tell. They stay to be read.
@@ -175,28 +182,36 @@ async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Spoken> {
 fn what_is(heard: &[u8]) -> Spoken {
     // A piece of a beginning that is longer will do.
     let begins = |with: &[u8]| heard.iter().zip(with).all(|(it, expected)| it == expected);
-    let method = heard.split(|byte| *byte == b' ').next().unwrap_or_default();
     if heard == PREFACE {
         Spoken::Http2
     } else if begins(TLS) {
         Spoken::Tls
     } else if PROXY_PROTOCOL.into_iter().any(begins) {
         Spoken::ProxyProtocol
-    } else if method.iter().all(u8::is_ascii_uppercase) {
+    } else if is_http1(heard) {
         Spoken::Http1
     } else {
         Spoken::Unknown
     }
 }
 
-/// Tells somebody who speaks HTTP/1 what this is.
-async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
-    stream.write_all(HTTP1_ANSWER).await?;
-    end(stream).await
+/// Whether a method and a target begin like this.
+fn is_http1(heard: &[u8]) -> bool {
+    let mut words = heard.split(|byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let is_target = |target: &[u8]| {
+        let begins_so = target.first().is_none_or(|first| b"/*h".contains(first));
+        begins_so || method == b"CONNECT"
+    };
+    method.iter().all(u8::is_ascii_uppercase) && words.next().is_none_or(is_target)
 }
 
-/// Ends a connection so that what was sent on it arrives.
-async fn end(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+/// Ends a connection so that `last_words`, and what was sent before, arrive.
+async fn end(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    last_words: &[u8],
+) -> io::Result<()> {
+    stream.write_all(last_words).await?;
     stream.shutdown().await?;
     let mut rest = stream.take(MAX_LINGER);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
@@ -299,6 +314,11 @@ mod tests {
                 Spoken::ProxyProtocol,
             ),
             (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Spoken::ProxyProtocol),
+            (b"G", Spoken::Http1),
+            (b"OPTIONS * HTTP/1.1\r\n", Spoken::Http1),
+            (b"GET http://facade/ HTTP/1.1\r\n", Spoken::Http1),
+            (b"CONNECT facade:50051 HTTP/1.1\r\n", Spoken::Http1),
+            (b"INVALID CONNECTION PREFACE\r\n\r\n", Spoken::Unknown),
             (b"SSH-2.0-OpenSSH\r\n", Spoken::Unknown),
             (&[0xff; 30], Spoken::Unknown),
         ] {

@@ -1,15 +1,17 @@
 //! Lets nothing in that isn't a call.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::Full;
 use tonic::{Code, Status};
 
 use super::Around;
-use crate::server::{Handler, Request, Response};
+use crate::server::{Body, Handler, Request, Response};
 
 /// How the content type of a call begins.
 const GRPC: &[u8] = b"application/grpc";
 
-/// Answers 405 to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say
+/// Answers 405, in words for whoever is there, to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say
 /// that it is gRPC. A GET or a form that was served would be a read that some proxy or browser made
 /// on its own.
 #[derive(Clone, Copy, Debug)]
@@ -18,14 +20,21 @@ pub struct GrpcOnly;
 impl Around for GrpcOnly {
     async fn around(&self, request: Request, inner: &impl Handler) -> Response {
         if request.method() != Method::POST {
-            let mut response = not_a_call(StatusCode::METHOD_NOT_ALLOWED);
+            let is_head = request.method() == Method::HEAD;
+            let words = if is_head {
+                ""
+            } else {
+                "This is a gRPC server: a call is a POST.\n"
+            };
+            let mut response = not_a_call(StatusCode::METHOD_NOT_ALLOWED, words);
             let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(header::ALLOW, post);
             response
         } else if is_grpc(request.headers()) {
             inner.handle(request).await
         } else {
-            not_a_call(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            let words = "This is a gRPC server: a call has the content type application/grpc.\n";
+            not_a_call(StatusCode::UNSUPPORTED_MEDIA_TYPE, words)
         }
     }
 }
@@ -43,11 +52,15 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         })
 }
 
-fn not_a_call(http_status: StatusCode) -> Response {
-    let mut response = Response::default();
+fn not_a_call(http_status: StatusCode, words: &'static str) -> Response {
+    let words = Full::new(Bytes::from_static(words.as_bytes()));
+    let mut response = Response::new(Body::new(tonic::body::Body::new(words)));
     *response.status_mut() = http_status;
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain");
+    headers.insert(header::CONTENT_TYPE, text);
     // For those who look for gRPC's status all the same.
     let code = HeaderValue::from(Code::Unimplemented as i32);
-    response.headers_mut().insert(Status::GRPC_STATUS, code);
+    headers.insert(Status::GRPC_STATUS, code);
     response
 }
