@@ -4,6 +4,7 @@ mod codec;
 mod get_info;
 mod metadata;
 
+use prost::Message;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 
@@ -30,6 +31,10 @@ mod generated {
 
 /// A request is one id and a duration: the library's 4 MiB would be an invitation.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// The largest answer that is copied for each caller, in bytes. Of larger ones all callers share one, so that
+/// a thousand who don't read theirs don't cost a thousand.
+const MAX_COPIED: usize = 16 * 1024;
 
 /// How the service behaves.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,7 @@ impl<S: ConferenceSource> VideoConferenceService for Api<S> {
         let record = record(&request);
         get_info::answer(self, request, &record)
             .await
-            .map(Response::new)
+            .map(respond)
             .map_err(|error| refuse(&error, &record))
     }
 }
@@ -84,6 +89,15 @@ impl<S> Api<S> {
             credentials,
         }
     }
+}
+
+fn respond(answer: EncodedGetInfoResponse) -> Response<EncodedGetInfoResponse> {
+    if answer.encoded_len() <= MAX_COPIED {
+        return Response::new(answer);
+    }
+    let mut response = Response::new(EncodedGetInfoResponse::default());
+    response.extensions_mut().insert(answer.into_parts());
+    response
 }
 
 /// Who waits for the answer to `request`, for one of any age.

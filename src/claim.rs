@@ -41,6 +41,17 @@ pub struct Turn {
     pub at: Instant,
     /// When somebody whom that is too late should come again.
     pub come_again_at: Instant,
+    /// What it waits for.
+    pub cause: Cause,
+}
+
+/// What makes a read wait for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Rocket.Chat's limit.
+    Limit,
+    /// The bound on reads under way.
+    ReadsInFlight,
 }
 
 /// How urgent a read is; the most urgent one is the smallest.

@@ -83,7 +83,7 @@ pub enum Error {
         /// Where, if the JSON's parser said it. Never a piece of the answer.
         detail: Option<String>,
     },
-    /// UNAVAILABLE, `OVERLOADED`: too many requests in flight here.
+    /// UNAVAILABLE, `OVERLOADED`: too many requests, or reads, in flight here.
     Overloaded,
     /// UNAVAILABLE, `SHUTTING_DOWN`: the server ended before the call did.
     ShuttingDown,

@@ -4,7 +4,7 @@ mod encoded;
 
 use std::fmt;
 
-pub use encoded::{Conference, EncodedGetInfoResponse};
+pub use encoded::{Conference, EncodedGetInfoResponse, Parts};
 
 /// Package `rocketchat.videoconference.v1`; the comments are those of the proto.
 #[allow(clippy::all, clippy::pedantic, missing_docs, rustdoc::all)]

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    claim::{Claim, Refresh, Stage, Turn, Watching},
+    claim::{Cause, Claim, Refresh, Stage, Turn, Watching},
     error::Error,
     exchange::Exchange,
     journal::Journal,
@@ -272,6 +272,9 @@ async fn landing<P: Parameters>(landed: &mut watch::Receiver<Option<Landed<P>>>)
 }
 
 fn no_turn<P: Parameters>(turn: Turn) -> Error {
+    if turn.cause == Cause::ReadsInFlight {
+        return Error::Overloaded;
+    }
     let again_at = turn.come_again_at;
     let retry_after = again_at.saturating_duration_since(Instant::now());
     Error::BudgetExhausted {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::{
     DecodeError, Message,
     encoding::{DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, message},
@@ -30,6 +30,33 @@ pub struct EncodedGetInfoResponse {
     pub video_conference: Option<Conference>,
     /// When Rocket.Chat was asked.
     pub read_at: Option<Timestamp>,
+}
+
+/// An encoded message in parts, one after the other. Clones share the bytes. Among the extensions of an
+/// answer it is what is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts(pub [Bytes; 3]);
+
+impl EncodedGetInfoResponse {
+    /// The encoded message, without a copy of the conference.
+    #[must_use]
+    pub fn into_parts(self) -> Parts {
+        let mut before = BytesMut::new();
+        let mut after = BytesMut::new();
+        let conference = self.video_conference.map(|it| it.encoded);
+        if let Some(conference) = &conference {
+            encode_key(VIDEO_CONFERENCE, WireType::LengthDelimited, &mut before);
+            encode_varint(conference.len() as u64, &mut before);
+        }
+        if let Some(read_at) = &self.read_at {
+            message::encode(READ_AT, read_at, &mut after);
+        }
+        Parts([
+            before.freeze(),
+            conference.unwrap_or_default(),
+            after.freeze(),
+        ])
+    }
 }
 
 impl Conference {
@@ -131,6 +158,8 @@ mod tests {
             };
             assert_eq!(encoded.encode_to_vec(), generated.encode_to_vec());
             assert_eq!(encoded.encoded_len(), generated.encoded_len());
+            let Parts(parts) = encoded.into_parts();
+            assert_eq!(parts.concat(), generated.encode_to_vec());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A connection whose frames share a write.
+//! A connection whose frames share a write, and that leaves others their turn.
 //!
 //! The HTTP/2 library writes, and flushes, each larger frame by itself: with ten calls under way that is
 //! fifteen writes to the socket, half of what an answer from memory costs. Here what it writes is
@@ -26,6 +26,10 @@ const MAX_COLLECTED: usize = 16 * 1024;
 /// that an idle connection holds nothing.
 const BATCH: usize = 4 * 1024;
 
+/// How much is read in one turn, in bytes. The library reads on as long as there is something to read, and
+/// a flood of small frames would keep its thread from others for tens of milliseconds.
+const MAX_READ: usize = 16 * 1024;
+
 /// How long the other side may take nothing of what is sent. HTTP/2's pings don't notice one that goes on
 /// sending.
 const MAX_STALL: Duration = Duration::from_secs(30);
@@ -42,6 +46,8 @@ struct State<S> {
     sent: usize,
     /// How much was sent altogether.
     written: u64,
+    /// How much may still be read in this turn.
+    to_read: usize,
 }
 
 /// The other side takes nothing.
@@ -59,6 +65,7 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
             collected: Vec::new(),
             sent: 0,
             written: 0,
+            to_read: MAX_READ,
         })))
     }
 
@@ -71,6 +78,7 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
         let mut has_let_others_go_first = false;
         let mut stall = None::<Stall>;
         poll_fn(|context| {
+            self.lock().to_read = MAX_READ;
             let outcome = protocol.as_mut().poll(context);
             let mut state = self.lock();
             if let Poll::Ready(outcome) = outcome {
@@ -208,7 +216,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Batched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.lock().stream).poll_read(context, buffer)
+        let mut state = self.lock();
+        if state.to_read == 0 {
+            // A task that wakes itself goes behind all others that are ready.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut state.stream).poll_read(context, buffer))?;
+        state.to_read = state.to_read.saturating_sub(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -220,6 +237,8 @@ impl<S> Clone for Batched<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex},
         time::Instant,
@@ -342,6 +361,43 @@ mod tests {
             read = other.read_exact(&mut received) => read.unwrap(),
             _ = batched.drive(speak) => panic!("it wasn't sent"),
         };
+    }
+
+    #[tokio::test]
+    async fn a_flood_leaves_others_their_turn() {
+        let (stream, mut other) = duplex(1 << 20);
+        let batched = Batched::new(stream);
+        let mut protocol = batched.clone();
+        other.write_all(&vec![1; MAX_READ * 10]).await.unwrap();
+        drop(other);
+        let read = Arc::new(AtomicUsize::new(0));
+        let so_far = read.clone();
+        let driver = tokio::spawn(async move {
+            let speak = async {
+                let mut buffer = [0; 1024];
+                while let Ok(length @ 1..) = protocol.read(&mut buffer).await {
+                    so_far.fetch_add(length, Ordering::Relaxed);
+                }
+            };
+            batched.drive(speak).await.unwrap();
+        });
+        let other = tokio::spawn(async move {
+            for turn in 1..=10 {
+                assert_eq!(read.load(Ordering::Relaxed), MAX_READ * turn);
+                let mut has_had_its_turn = false;
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    if std::mem::replace(&mut has_had_its_turn, true) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+            }
+        });
+        other.await.unwrap();
+        driver.await.unwrap();
     }
 
     #[tokio::test]

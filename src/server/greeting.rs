@@ -46,6 +46,9 @@ const MAX_LINGER: u64 = 64 * 1024;
 /// At most one line is written in this time.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
+/// The longest reason of a failed handshake, in bytes: parts of certificates are quoted in some.
+const MAX_REASON: usize = 256;
+
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spoken {
@@ -231,7 +234,9 @@ impl Strangers {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             tracing::debug!(%peer, "a connection that ended within its handshake");
         } else if let Some(left_out) = self.turn() {
-            tracing::warn!(%peer, %error, left_out, "a TLS handshake failed");
+            let error = error.to_string();
+            let error = &error[..error.floor_char_boundary(MAX_REASON)];
+            tracing::warn!(%peer, error, left_out, "a TLS handshake failed");
         }
     }
 

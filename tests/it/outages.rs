@@ -156,3 +156,26 @@ async fn nothing_older_than_stale_for_is_given() {
         "{heard:?}"
     );
 }
+
+/// Without a limit of Rocket.Chat's, none is blamed.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_read_to_end_hears_that_it_is_ours_to_do_so() {
+    let fake = Fake::unlimited();
+    fake.behave(|_| found().after(Duration::from_millis(500)));
+    let flags = ["--upstream-limit", "none", "--max-reads-in-flight", "4"];
+    let lookups = Arc::new(Lookups::before(&fake, &flags));
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let lookups = Arc::clone(&lookups);
+        calls.spawn(async move { lookups.ask("mia", &format!("call-{number}")).await.answer });
+        sleep(Duration::from_millis(10)).await;
+    }
+    let answers = calls.join_all().await;
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let refused: Vec<_> = refused.collect();
+    assert!((200..300).contains(&refused.len()), "{}", refused.len());
+    // The last ones that were sent may have been sent too late.
+    let is_ours = |error: &&Error| matches!(error, Error::Overloaded | Error::DeadlineExceeded(_));
+    let other = refused.into_iter().find(|error| !is_ours(error));
+    assert_eq!(other, None);
+}

@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::claim::{Claim, Turn};
+use crate::claim::{Cause, Claim, Turn};
 
 /// A bounded number of reads under way.
 #[derive(Debug)]
@@ -77,6 +77,7 @@ impl Lane {
         Turn {
             at,
             come_again_at: at,
+            cause: Cause::ReadsInFlight,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     window::{Unit, Window},
 };
 use crate::{
-    claim::{Claim, Turn},
+    claim::{Cause, Claim, Turn},
     credentials::Fingerprint,
     exchange::Head,
 };
@@ -81,6 +81,7 @@ impl State {
             return Turn {
                 at: now,
                 come_again_at: now,
+                cause: Cause::Limit,
             };
         };
         let marks = &self.marks;
@@ -99,6 +100,7 @@ impl State {
         Turn {
             at,
             come_again_at: come_again_at.min(now + MAX_WAIT),
+            cause: Cause::Limit,
         }
     }
 
