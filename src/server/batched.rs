@@ -28,7 +28,7 @@ const BATCH: usize = 4 * 1024;
 
 /// How much is read in one turn, in bytes. The library reads on as long as there is something to read, and
 /// a flood of small frames would keep its thread from others for tens of milliseconds.
-const MAX_READ: usize = 16 * 1024;
+const MAX_READ: usize = 4 * 1024;
 
 /// How long the other side may take nothing of what is sent. HTTP/2's pings don't notice one that goes on
 /// sending.
