@@ -2,12 +2,13 @@
 
 mod arguments;
 mod check_config;
-mod client;
 mod demo;
+mod failure;
 mod get_info;
 mod health;
 mod json;
 mod serve;
+mod server;
 
 use std::{
     ffi::OsString,

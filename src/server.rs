@@ -14,6 +14,7 @@ mod listeners;
 mod memory;
 mod methods;
 mod reflection;
+mod strangers;
 mod tls;
 mod unread;
 

@@ -10,12 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    block_on,
-    client::{Server, TlsOptions},
-    fail,
+    block_on, fail,
     get_info::{self, Call},
     refuse, say,
     serve::run_facade,
+    server::{Server, TlsOptions},
 };
 use crate::{
     app,

@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue};
 use tonic::{Extensions, Request, Status, metadata::MetadataMap};
 
 use super::{
-    block_on,
-    client::{Server, ServerFlags, code, summary, timed_out},
-    fail, json, print, refuse, say,
+    block_on, fail,
+    failure::{code, summary, timed_out},
+    json, print, refuse, say,
+    server::{Server, ServerFlags},
 };
 use crate::{
     config::{Problem, Problems, time},

@@ -5,9 +5,10 @@ use std::{process::ExitCode, time::Duration};
 use tonic::Request;
 
 use super::{
-    block_on,
-    client::{Server, ServerFlags, summary, timed_out},
-    fail, print, refuse,
+    block_on, fail,
+    failure::{summary, timed_out},
+    print, refuse,
+    server::{Server, ServerFlags},
 };
 use crate::{
     config::{Problem, Problems, time},

@@ -5,7 +5,6 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,12 +12,12 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-use super::tls::Tls;
+use super::{strangers::Strangers, tls::Tls};
 
 /// What a client of HTTP/2 says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,12 +42,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much is read of it then, in bytes.
 const MAX_LINGER: u64 = 64 * 1024;
 
-/// At most one line is written in this time.
-const LINE_EVERY: Duration = Duration::from_secs(1);
-
-/// The longest reason of a failed handshake, in bytes: parts of certificates are quoted in some.
-const MAX_REASON: usize = 256;
-
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spoken {
@@ -70,16 +63,6 @@ pub(super) struct Greeted<S> {
 
 /// What is spoken on: TLS is boxed, since it is large, and would make the others as large.
 type Secured = Either<TcpStream, Box<TlsStream<TcpStream>>>;
-
-/// Logs those who can't be served, not too often.
-#[derive(Debug, Default)]
-pub(super) struct Strangers(Mutex<Late>);
-
-#[derive(Debug, Default)]
-struct Late {
-    last_line: Option<Instant>,
-    left_out: u64,
-}
 
 /// Waits for the beginning of `stream`, from `peer`, for `time`. `None` if it can't be served.
 pub(super) async fn greet(
@@ -140,22 +123,14 @@ async fn refuse(
     spoken: Spoken,
     strangers: &Strangers,
 ) {
-    let spoken_name = match spoken {
-        Spoken::Nothing => {
-            tracing::debug!(%peer, "a connection that said nothing");
-            return;
-        }
-        Spoken::Http1 => "HTTP/1",
-        Spoken::Http2 => "HTTP/2 without TLS",
-        Spoken::Tls => "TLS",
-        Spoken::ProxyProtocol => "the PROXY protocol",
-        Spoken::Unknown => "something unknown",
-    };
-    strangers.log(peer, spoken_name);
-    let last_words = if spoken == Spoken::Http1 {
-        HTTP1_ANSWER
-    } else {
-        b""
+    if spoken == Spoken::Nothing {
+        tracing::debug!(%peer, "a connection that said nothing");
+        return;
+    }
+    strangers.log(peer, spoken.name());
+    let last_words: &[u8] = match spoken {
+        Spoken::Http1 => HTTP1_ANSWER,
+        _ => b"",
     };
     let _ = timeout(LINGER, end(stream, last_words)).await;
 }
@@ -209,6 +184,20 @@ fn is_http1(heard: &[u8]) -> bool {
     method.iter().all(u8::is_ascii_uppercase) && words.next().is_none_or(is_target)
 }
 
+impl Spoken {
+    /// For the log, of somebody who isn't served.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http2 => "HTTP/2 without TLS",
+            Self::Nothing => "nothing",
+            Self::Http1 => "HTTP/1",
+            Self::Tls => "TLS",
+            Self::ProxyProtocol => "the PROXY protocol",
+            Self::Unknown => "something unknown",
+        }
+    }
+}
+
 /// Ends a connection so that `last_words`, and what was sent before, arrive.
 async fn end(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
@@ -219,47 +208,6 @@ async fn end(
     let mut rest = stream.take(MAX_LINGER);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
     Ok(())
-}
-
-impl Strangers {
-    /// Logs somebody who speaks something else.
-    fn log(&self, peer: SocketAddr, spoken: &str) {
-        if let Some(left_out) = self.turn() {
-            tracing::warn!(%peer, spoken, left_out, "a client that speaks something else");
-        }
-    }
-
-    /// Logs somebody with whom there is no agreement on TLS.
-    fn log_handshake(&self, peer: SocketAddr, error: &io::Error) {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            tracing::debug!(%peer, "a connection that ended within its handshake");
-        } else if let Some(left_out) = self.turn() {
-            let error = error.to_string();
-            let error = &error[..error.floor_char_boundary(MAX_REASON)];
-            tracing::warn!(%peer, error, left_out, "a TLS handshake failed");
-        }
-    }
-
-    /// How many lines were left out, if there may be one now.
-    fn turn(&self) -> Option<u64> {
-        let mut late = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if late.last_line.is_some_and(|last| now < last + LINE_EVERY) {
-            late.left_out += 1;
-            return None;
-        }
-        late.last_line = Some(now);
-        Some(std::mem::take(&mut late.left_out))
-    }
-}
-
-impl Drop for Late {
-    fn drop(&mut self) {
-        if self.left_out > 0 {
-            let left_out = self.left_out;
-            tracing::warn!(left_out, "clients that can't be served");
-        }
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {

@@ -16,8 +16,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Handler, Health, Listeners,
     connection::{self, Bounds},
-    greeting::{Strangers, greet},
+    greeting::greet,
     memory::Memory,
+    strangers::Strangers,
     tls::Tls,
 };
 

@@ -99,7 +99,7 @@ fn each_decision_has_one_room() {
     assert_only("globs", &[], |path| path.ends_with("::*"));
     assert_only(
         "the HTTP client",
-        &["crate::rocketchat", "crate::cli::client"],
+        &["crate::rocketchat", "crate::cli::server"],
         |path| is_within(path, "hyper_util::client") || is_within(path, "hyper_rustls"),
     );
     assert_only(
@@ -108,7 +108,7 @@ fn each_decision_has_one_room() {
             "crate::tls",
             "crate::server::tls",
             "crate::rocketchat",
-            "crate::cli::client",
+            "crate::cli::server",
         ],
         |path| is_within(path, "rustls") && !is_within(path, "rustls::pki_types"),
     );

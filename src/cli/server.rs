@@ -1,23 +1,15 @@
-//! What the commands that call a facade share.
+//! Which facade a command calls, and how it knows that it is the right one.
 
-use std::{error::Error as StdError, fs, sync::Arc};
+use std::{fs, sync::Arc};
 
 use http::uri::Authority;
 use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::ServerName;
-use tonic::{
-    Code, Status, TimeoutExpired,
-    transport::{Channel, Endpoint},
-};
+use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     config::{DEFAULT_LISTEN, Problems},
-    deadline::Limit,
-    error::{
-        Error,
-        status::{code_name, to_status},
-    },
     tls::{self, Identity, TrustAnchors, Unusable},
 };
 
@@ -169,40 +161,4 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 fn server_name_from(name: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(name.to_owned())
         .map_err(|_| "is neither a host name nor an address".to_owned())
-}
-
-/// The library says CANCELLED where it gives up waiting; other clients say what it is.
-pub(super) fn timed_out(status: Status) -> Status {
-    let mut source = status.source();
-    while let Some(cause) = source {
-        if cause.is::<TimeoutExpired>() {
-            return to_status(&Error::DeadlineExceeded(Limit::Caller));
-        }
-        source = cause.source();
-    }
-    status
-}
-
-/// The code of a failed call. The library has others for a connection that ends before its answer; other
-/// clients say what it is.
-pub(super) fn code(status: &Status) -> Code {
-    match status.code() {
-        Code::Cancelled | Code::Unknown if status.source().is_some() => Code::Unavailable,
-        code => code,
-    }
-}
-
-/// Code and message in a line, and what is behind it if the call came to nothing on its way.
-pub(super) fn summary(status: &Status) -> String {
-    let mut text = format!("{}: {}", code_name(code(status)), status.message());
-    let mut source = status.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Most say again what they wrap.
-        if !cause.is::<tonic::transport::Error>() && !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
