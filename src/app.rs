@@ -2,6 +2,7 @@
 
 use std::future::pending;
 
+use prost_types::FileDescriptorSet;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
@@ -28,6 +29,14 @@ const DESCRIPTOR_SETS: &[&[u8]] = &[
     proto::FILE_DESCRIPTOR_SET,
     tonic_types::pb::FILE_DESCRIPTOR_SET,
 ];
+
+/// What reflection shows, for tools that don't ask.
+#[must_use]
+pub fn descriptor_set() -> FileDescriptorSet {
+    FileDescriptorSet {
+        file: server::files(DESCRIPTOR_SETS),
+    }
+}
 
 /// Everything between a caller and Rocket.Chat.
 ///

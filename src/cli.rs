@@ -3,6 +3,7 @@
 mod arguments;
 mod check_config;
 mod demo;
+mod descriptor;
 mod failure;
 mod get_info;
 mod health;
@@ -107,6 +108,19 @@ Example:
                       Exit status: 0 no problem, perhaps warnings on stderr, 64 the problems are on stderr."
     )]
     CheckConfig(config::Flags),
+
+    /// Print the service's descriptor set, for tools that don't ask a running facade
+    #[command(
+        before_help = "\
+Example:
+  videoconf-facade descriptor > videoconf.binpb
+  grpcurl -protoset videoconf.binpb describe rocketchat.videoconference.v1.VideoConference",
+        after_help = "\
+A google.protobuf.FileDescriptorSet with the service's proto, comments included, all that it imports,
+the details of its errors, gRPC's health and reflection.
+Exit status: 0 done, 1 stdout is a terminal or can't be written, 64 wrong flags."
+    )]
+    Descriptor,
 }
 
 /// Runs the command that `arguments`, the program's name first, ask for.
@@ -121,6 +135,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(flags) => demo::run(&flags, problems),
         Command::GetInfo(flags) => get_info::run(&flags, problems),
         Command::Health(flags) => health::run(&flags, problems),
+        Command::Descriptor if problems.is_empty() => descriptor::run(),
+        Command::Descriptor => refuse(&problems.into_vec()),
     }
 }
 
@@ -141,7 +157,12 @@ fn fail(problem: impl fmt::Display) -> ExitCode {
 /// Prints a result on stdout. A reader who has left, as `head` does, has seen enough.
 fn print(result: impl fmt::Display) -> ExitCode {
     let mut stdout = io::stdout();
-    match writeln!(stdout, "{result}").and_then(|()| stdout.flush()) {
+    done(writeln!(stdout, "{result}").and_then(|()| stdout.flush()))
+}
+
+/// What comes of printing.
+fn done(printed: io::Result<()>) -> ExitCode {
+    match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             fail(format_args!("can't print: {error}"))
         }

@@ -36,6 +36,9 @@ expect 'has no such symbol' 'Symbol not found: no.such.Thing' \
 grpcurl -plaintext -protoset-out "$work/protoset" "$address" describe "$service" >/dev/null
 expect 'an exported service has the details of its errors' '"reason": "CREDENTIALS_MISSING"' \
   grpcurl -plaintext -protoset "$work/protoset" "$address" "$service/GetInfo"
+"$facade" descriptor >"$work/descriptor"
+expect 'the descriptor set is enough to call and to read errors' '"reason": "CREDENTIALS_MISSING"' \
+  grpcurl -plaintext -use-reflection=false -protoset "$work/descriptor" "$address" "$service/GetInfo"
 expect 'asks for health' '"status": "SERVING"' \
   grpcurl -plaintext "$address" grpc.health.v1.Health/Check
 expect 'asks for health by name' '"status": "SERVING"' \

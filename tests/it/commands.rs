@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod descriptor;
 mod get_info;
 mod health;
 mod help;
@@ -21,7 +22,14 @@ use videoconf_facade::sandbox::{Sandbox, USERS};
 
 use crate::support::process::{Ended, Process, command};
 
-const COMMANDS: [&str; 5] = ["serve", "demo", "get-info", "health", "check-config"];
+const COMMANDS: [&str; 6] = [
+    "serve",
+    "demo",
+    "get-info",
+    "health",
+    "check-config",
+    "descriptor",
+];
 
 /// The name of the program, before every problem.
 const PREFIX: &str = "videoconf-facade: ";

@@ -32,7 +32,8 @@ const CANONICAL: [(&str, &str); 4] = [
 /// The packages that clients have files of themselves.
 const KNOWN: [&str; 2] = ["google.rpc", "grpc.health.v1"];
 
-/// The files in `descriptor_sets`, of health and of reflection, each once. Those with services also
+/// The files in `descriptor_sets`, of health and of reflection, each once, after those that it imports. Those
+/// with services also
 /// import the details of errors: who exports a service with its imports can read its errors, too.
 ///
 /// # Panics
@@ -48,10 +49,28 @@ pub fn files(descriptor_sets: &[&[u8]]) -> Vec<FileDescriptorProto> {
     });
     let rim = RIM.iter().flat_map(|set| decode(set));
     let mut names = HashSet::new();
-    rim.chain(ours)
-        .map(as_published)
-        .filter(|file| names.insert(file.name().to_owned()))
-        .collect()
+    let files = rim.chain(ours).map(as_published);
+    in_order(
+        files
+            .filter(|file| names.insert(file.name().to_owned()))
+            .collect(),
+    )
+}
+
+fn in_order(mut files: Vec<FileDescriptorProto>) -> Vec<FileDescriptorProto> {
+    let mut ordered = Vec::with_capacity(files.len());
+    let mut known = HashSet::new();
+    let is_next = |file: &FileDescriptorProto, known: &HashSet<String>| {
+        file.dependency.iter().all(|import| known.contains(import))
+    };
+    while let Some(at) = files.iter().position(|file| is_next(file, &known)) {
+        let file = files.remove(at);
+        known.insert(file.name().to_owned());
+        ordered.push(file);
+    }
+    // None is left, unless one imports what isn't here.
+    ordered.extend(files);
+    ordered
 }
 
 fn decode(set: &[u8]) -> Vec<FileDescriptorProto> {

@@ -58,6 +58,7 @@ async fn help_begins_with_an_example_and_names_every_flag() {
         (Some("demo"), demo),
         (Some("get-info"), get_info),
         (Some("health"), health),
+        (Some("descriptor"), vec![]),
     ] {
         let arguments: Vec<_> = command.into_iter().chain(["--help"]).collect();
         let ended = run(&arguments).await;

@@ -187,7 +187,7 @@ async fn places_and_our_own_names_tell_what_is_meant() {
         ),
         (
             &["probe"],
-            "argument 1 is none of the commands: serve, demo, get-info, health, check-config",
+            "argument 1 is none of the commands: serve, demo, get-info, health, check-config, descriptor",
         ),
         (&["demo", "--once=yes"], "--once takes no value"),
         (&["health", "--timeout"], "--timeout needs a value"),
