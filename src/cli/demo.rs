@@ -76,9 +76,13 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         None if flags.once => FREE_PORT,
         None => DEFAULT_LISTEN,
     };
-    let certificates = match flags.tls.then(|| Certificates::make(listen)).transpose() {
-        Ok(certificates) => certificates,
-        Err(error) => return fail(format_args!("can't make certificates: {error}")),
+    let certificates = if flags.tls {
+        match Certificates::make(listen).await {
+            Ok(certificates) => Some(certificates),
+            Err(error) => return fail(format_args!("can't make certificates: {error}")),
+        }
+    } else {
+        None
     };
     let tls = certificates.as_ref().map(|it| it.tls.clone());
     let config = flags

@@ -1,7 +1,8 @@
 //! What a failed call has to tell.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
+use tokio::time::timeout;
 use tonic::{Code, Status, TimeoutExpired};
 
 use crate::{
@@ -12,16 +13,32 @@ use crate::{
     },
 };
 
-/// The library says CANCELLED where it gives up waiting; other clients say what it is.
-pub(super) fn timed_out(status: Status) -> Status {
+/// The outcome of `call`, which has `time` in all. The library's own timeout begins when there is a
+/// connection, and says CANCELLED.
+///
+/// # Errors
+/// What the facade answers, DEADLINE_EXCEEDED, or UNAVAILABLE without a connection.
+pub(super) async fn within<T>(
+    time: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let exceeded = || to_status(&Error::DeadlineExceeded(Limit::Caller));
+    match timeout(time, call).await {
+        Ok(Err(status)) if is_timeout(&status) => Err(exceeded()),
+        Ok(outcome) => outcome,
+        Err(_) => Err(exceeded()),
+    }
+}
+
+fn is_timeout(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(cause) = source {
         if cause.is::<TimeoutExpired>() {
-            return to_status(&Error::DeadlineExceeded(Limit::Caller));
+            return true;
         }
         source = cause.source();
     }
-    status
+    false
 }
 
 /// The code of a failed call. The library has others for a connection that ends before its answer; other

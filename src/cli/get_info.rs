@@ -7,7 +7,7 @@ use tonic::{Extensions, Request, Status, metadata::MetadataMap};
 
 use super::{
     block_on, fail,
-    failure::{code, summary, timed_out},
+    failure::{code, summary, within},
     json, print, refuse, say,
     server::{Server, ServerFlags},
 };
@@ -87,11 +87,10 @@ impl Call {
     /// # Errors
     /// UNAVAILABLE without a connection, else what the facade answers.
     pub(super) async fn send(self) -> Result<GetInfoResponse, Status> {
-        VideoConferenceServiceClient::new(self.server.connect())
-            .get_info(request(self.request, &self.credentials, self.timeout))
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(timed_out)
+        let mut client = VideoConferenceServiceClient::new(self.server.connect());
+        let request = request(self.request, &self.credentials, self.timeout);
+        let answer = within(self.timeout, client.get_info(request)).await;
+        answer.map(tonic::Response::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use tonic::Request;
 
 use super::{
     block_on, fail,
-    failure::{summary, timed_out},
+    failure::{summary, within},
     print, refuse,
     server::{Server, ServerFlags},
 };
@@ -47,7 +47,8 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
 async fn probe(server: Server, timeout: Duration, service: String) -> ExitCode {
     let mut request = Request::new(HealthCheckRequest { service });
     request.set_timeout(timeout);
-    let answer = HealthClient::new(server.connect()).check(request).await;
+    let mut client = HealthClient::new(server.connect());
+    let answer = within(timeout, client.check(request)).await;
     match answer.map(|response| response.into_inner().status()) {
         Ok(ServingStatus::Serving) => {
             // A probe looks at the exit status, whether or not it takes the word.
@@ -55,7 +56,7 @@ async fn probe(server: Server, timeout: Duration, service: String) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(status) => fail(status.as_str_name()),
-        Err(status) => fail(summary(&timed_out(status))),
+        Err(status) => fail(summary(&status)),
     }
 }
 

@@ -51,11 +51,12 @@ async fn serve(mut config: Config, source: impl ConferenceSource) -> ExitCode {
     }
 }
 
-/// Warns of sockets that weren't looked at with the rest of the configuration.
+/// Warns of sockets that weren't looked at with the rest of the configuration, and not of an address that
+/// isn't used.
 fn warn_if_open(listeners: &Listeners, config: &mut Config) {
+    config.warnings.retain(|it| it != LISTENING_IN_CLEAR);
     let is_open = |address: &SocketAddr| !address.ip().is_loopback();
-    let is_known = config.warnings.iter().any(|it| it == LISTENING_IN_CLEAR);
-    if config.tls.is_none() && !is_known && listeners.addresses().iter().any(is_open) {
+    if config.tls.is_none() && listeners.addresses().iter().any(is_open) {
         config.warnings.push(LISTENING_IN_CLEAR.to_owned());
     }
 }

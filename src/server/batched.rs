@@ -31,8 +31,9 @@ const BATCH: usize = 4 * 1024;
 const MAX_READ: usize = 4 * 1024;
 
 /// How long the other side may take nothing of what is sent. HTTP/2's pings don't notice one that goes on
-/// sending.
-const MAX_STALL: Duration = Duration::from_secs(30);
+/// sending. Longer than a slow one takes for the third of a large buffer after which the system says that
+/// there is room again.
+const MAX_STALL: Duration = Duration::from_mins(2);
 
 /// A connection over `S`. Clones are the same one: the protocol has one, whoever drives it another.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ struct State<S> {
     written: u64,
     /// How much may still be read in this turn.
     to_read: usize,
+    /// Whether nothing is written any more.
+    is_ending: bool,
 }
 
 /// The other side takes nothing.
@@ -66,6 +69,7 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
             sent: 0,
             written: 0,
             to_read: MAX_READ,
+            is_ending: false,
         })))
     }
 
@@ -86,7 +90,7 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
                 let _ = state.poll_send(context);
                 return Poll::Ready(Ok(outcome));
             }
-            if state.collected.is_empty() {
+            if state.collected.is_empty() && !state.is_ending {
                 return Poll::Pending;
             }
             if !has_let_others_go_first {
@@ -96,12 +100,13 @@ impl<S: AsyncWrite + Unpin> Batched<S> {
                 return Poll::Pending;
             }
             match state.poll_send(context) {
-                Poll::Ready(Ok(())) => {
+                Poll::Ready(Ok(())) if !state.is_ending => {
                     has_let_others_go_first = false;
                     stall = None;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
+                // Or the end of TLS can't be sent, for which the protocol has asked.
+                Poll::Pending | Poll::Ready(Ok(())) => {
                     ready!(Stall::poll(&mut stall, state.written, context));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -205,6 +210,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Batched<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
+        state.is_ending = true;
         ready!(state.poll_send(context))?;
         Pin::new(&mut state.stream).poll_shutdown(context)
     }

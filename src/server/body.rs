@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -28,6 +28,13 @@ use crate::error::{
 /// and a connection breaks if what comes back is more than its client takes for headers.
 const MAX_MESSAGE: usize = 512;
 
+/// How much is handed over at a time, in bytes. The library takes the next slice when what it has of the last
+/// one fits the caller's window, so that this is what a slow caller is seen to take.
+const SLICE: usize = 16 * 1024;
+
+/// What isn't cut, in bytes, but handed over whole: it isn't worth a second frame.
+const WHOLE: usize = 1024;
+
 /// What is encoded in a message, beside what isn't ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -37,6 +44,8 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 pub struct Body {
     /// `None` after the last frame.
     inner: Option<tonic::body::Body>,
+    /// What wasn't handed over yet of the last one.
+    rest: Bytes,
     end: Option<End>,
     line: Option<Line>,
     place: Option<OwnedSemaphorePermit>,
@@ -58,6 +67,7 @@ impl Body {
     pub fn new(inner: tonic::body::Body) -> Self {
         Self {
             inner: Some(inner),
+            rest: Bytes::new(),
             end: None,
             line: None,
             place: None,
@@ -118,6 +128,19 @@ impl Body {
         Frame::trailers(trailers)
     }
 
+    fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.rest.is_empty() {
+            match ready!(self.poll_next(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(next_slice(&mut self.rest)))))
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Some(inner) = &mut self.inner else {
             return Poll::Ready(None);
@@ -170,7 +193,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = self.poll_next(cx);
+        let polled = self.poll_slice(cx);
         if let Some(progress) = &self.progress {
             match polled {
                 Poll::Ready(_) => progress.next_frame(),
@@ -182,7 +205,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Some(inner) => inner.is_end_stream(),
+            Some(inner) => self.rest.is_empty() && inner.is_end_stream(),
             None => true,
         }
     }
@@ -192,6 +215,15 @@ impl http_body::Body for Body {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         }
+    }
+}
+
+/// The last slice is small: once the library takes it, all before it fits the caller's window, and no more
+/// than it can be left with somebody who stops reading.
+fn next_slice(rest: &mut Bytes) -> Bytes {
+    match rest.len() {
+        ..=WHOLE => std::mem::take(rest),
+        length => rest.split_to((length - 1).min(SLICE)),
     }
 }
 
@@ -225,6 +257,26 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+
+    #[test]
+    fn what_is_large_is_handed_over_in_slices() {
+        for (length, slices) in [
+            (0, &[][..]),
+            (1, &[1]),
+            (WHOLE, &[WHOLE]),
+            (WHOLE + 1, &[WHOLE, 1]),
+            (SLICE + 1, &[SLICE, 1]),
+            (SLICE + WHOLE, &[SLICE, WHOLE]),
+            (3 * SLICE, &[SLICE, SLICE, SLICE - 1, 1]),
+        ] {
+            let mut rest = Bytes::from(vec![1; length]);
+            let mut found = Vec::new();
+            while !rest.is_empty() {
+                found.push(next_slice(&mut rest).len());
+            }
+            assert_eq!(found, slices, "{length}");
+        }
+    }
 
     fn cut_of(message: &str) -> String {
         let encoded = utf8_percent_encode(message, ENCODED).to_string();

@@ -5,10 +5,11 @@
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -120,7 +121,7 @@ pub async fn serve(
         tracing::info!(connections = doors.connections.len(), "leaving soon");
         doors.open_until(sleep(drain.notice), &shared).await;
     }
-    let mut connections = doors.close();
+    let mut connections = doors.close(&shared).await;
 
     tracing::info!(connections = connections.len(), "draining");
     health.end_watches();
@@ -185,8 +186,17 @@ impl Doors {
         }
     }
 
-    /// Lets nobody in any more, and gives those who are.
-    fn close(self) -> JoinSet<()> {
+    /// Lets in who has come already, since the system would tear their connections down, then nobody any
+    /// more. Gives those who are in.
+    async fn close(mut self, shared: &Arc<Shared<impl Handler>>) -> JoinSet<()> {
+        // For the system to tell who has.
+        yield_now().await;
+        while let Some(place) = self.places.take_now()
+            && let Some(Ok((stream, peer))) = self.listeners.accept().now_or_never()
+        {
+            let connection = connection(stream, peer, shared.clone(), place);
+            self.connections.spawn(connection);
+        }
         self.connections
     }
 }
@@ -243,6 +253,11 @@ impl Places {
             free: Arc::new(Semaphore::new(count)),
             reported_at: None,
         }
+    }
+
+    /// A place, if there is one.
+    fn take_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().try_acquire_owned().ok()
     }
 
     /// Waits for a place, and says so if there is none.

@@ -93,6 +93,7 @@ impl Tls {
     /// what there was goes on. Doesn't end.
     pub async fn follow_files(&self) {
         let mut looks = Looks::after(self.0.loaded);
+        let mut again_at = None::<SystemTime>;
         loop {
             let is_asked_for = tokio::select! {
                 () = self.0.hurry.notified() => true,
@@ -102,40 +103,47 @@ impl Tls {
             let Ok(contents) = spawn_blocking(move || inner.files.read()).await else {
                 continue;
             };
-            if looks.is_to_be_judged(contents.fingerprint(), is_asked_for) {
-                self.take(&contents);
+            let is_valid_now = again_at.is_some_and(|at| at <= SystemTime::now());
+            if looks.is_to_be_judged(contents.fingerprint(), is_asked_for || is_valid_now) {
+                again_at = self.take(&contents);
             }
         }
     }
 
-    fn take(&self, contents: &Contents) {
-        match self.renewed(contents) {
-            Ok(new) => {
-                let expires = new.identity.expires();
-                let expires = expires.map(|it| humantime::format_rfc3339_seconds(it).to_string());
-                tracing::info!(expires, "the certificate is renewed");
-                *self
-                    .0
-                    .current
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = new;
-            }
-            Err(problems) => {
-                for problem in problems {
-                    tracing::error!(%problem, "the certificate can't be renewed, the old one stays");
-                }
-            }
-        }
-    }
-
-    fn renewed(&self, contents: &Contents) -> Result<Current, Vec<String>> {
+    /// Uses what was read, if it is any better than what there is. Else it may be from a moment on.
+    fn take(&self, contents: &Contents) -> Option<SystemTime> {
+        let now = SystemTime::now();
         let files = &self.0.files;
-        let new = Current::new(files, contents)?;
-        // At the start there is nothing better, now there is.
-        match new.identity.out_of_time(SystemTime::now()) {
-            Some(problem) => Err(vec![files.certificate.problem(&problem)]),
-            None => Ok(new),
+        let is_out_of_time = |current: &Current| current.identity.out_of_time(now);
+        let (problems, again_at) = match Current::new(files, contents) {
+            Err(problems) => (problems, None),
+            Ok(new) => match is_out_of_time(&new) {
+                Some(problem) if is_out_of_time(&self.current()).is_none() => {
+                    let begins = new.identity.begins().filter(|begins| *begins > now);
+                    (vec![files.certificate.problem(&problem)], begins)
+                }
+                _ => {
+                    self.renew(new);
+                    return None;
+                }
+            },
+        };
+        for problem in problems {
+            tracing::error!(%problem, "the certificate can't be renewed, the old one stays");
         }
+        again_at
+    }
+
+    fn renew(&self, new: Current) {
+        let expires = new.identity.expires();
+        let expires = expires.map(|it| humantime::format_rfc3339_seconds(it).to_string());
+        tracing::info!(expires, "the certificate is renewed");
+        let mut current = self
+            .0
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = new;
     }
 
     /// Speaks TLS on `stream`.

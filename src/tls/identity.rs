@@ -14,6 +14,7 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
+use webpki::EndEntityCert;
 use x509_cert::{Certificate, der::Decode};
 
 use super::provider;
@@ -74,6 +75,12 @@ impl Identity {
         self.valid.map(|(_, to)| to)
     }
 
+    /// From when on the certificate is valid, as far as that can be read.
+    #[must_use]
+    pub fn begins(&self) -> Option<SystemTime> {
+        self.valid.map(|(from, _)| from)
+    }
+
     /// Why nobody will accept the certificate at `now`, if that is so, in words for an operator.
     #[must_use]
     pub fn out_of_time(&self, now: SystemTime) -> Option<String> {
@@ -97,11 +104,18 @@ impl fmt::Debug for Identity {
 
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err("has no certificate in PEM".to_owned()),
-        Err(_) => Err("is not a certificate in PEM".to_owned()),
+    let chain = chain.map_err(|_| "is not a certificate in PEM".to_owned())?;
+    if chain.is_empty() {
+        return Err("has no certificate in PEM".to_owned());
     }
+    // Of those behind the first the library takes any bytes.
+    for certificate in &chain {
+        let is_one = EndEntityCert::try_from(certificate);
+        if let (Err(error), None) = (is_one, valid(certificate)) {
+            return Err(format!("has a certificate that is none: {error}"));
+        }
+    }
+    Ok(chain)
 }
 
 fn valid(certificate: &CertificateDer) -> Option<(SystemTime, SystemTime)> {

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use rcgen::{CertificateParams, date_time_ymd};
@@ -26,6 +27,9 @@ use crate::support::{
     sandbox, soon,
     tls::{self, certificate, client, connect},
 };
+
+/// A block of PEM that only says that it is one.
+const NO_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
 const RENEWED: &str = "the certificate is renewed";
 const NOT_RENEWED: &str = "the certificate can't be renewed, the old one stays";
@@ -167,6 +171,14 @@ async fn what_cannot_be_used_is_reported_and_the_old_one_stays() {
             "is not the key of the certificate",
         ),
         (
+            Pair {
+                certificate: good.certificate.clone() + NO_CERTIFICATE,
+                key: good.key.clone(),
+            },
+            "--tls-cert",
+            "has a certificate that is none: TrailingData(SignedData)",
+        ),
+        (
             authority.issue(&expired),
             "--tls-cert",
             "has expired at 2020-01-01T00:00:00Z",
@@ -202,6 +214,25 @@ async fn what_cannot_be_used_is_reported_and_the_old_one_stays() {
     let lines = json_lines(&server.end().await.stderr);
     let reported = lines.iter().filter(|line| line["message"] == NOT_RENEWED);
     assert_eq!(reported.count(), bad.len() + 2);
+}
+
+/// The clock of who makes certificates may be ahead of ours.
+#[tokio::test]
+async fn what_is_not_valid_yet_is_used_when_it_is() {
+    let sandbox = sandbox().await;
+    let authority = Authority::new();
+    let volume = Volume::new();
+    volume.put(&authority.issue_for("localhost"), &authority);
+    let server = volume.server(&sandbox, &[]).await;
+    let mut early = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    early.not_before = (SystemTime::now() + Duration::from_secs(5)).into();
+    let early = authority.issue(&early);
+    volume.put(&early, &authority);
+    wait_for(&server, NOT_RENEWED, 1).await;
+    wait_for(&server, RENEWED, 1).await;
+    assert!(shows(&server, &authority, &early).await);
+    let log = server.end().await.stderr;
+    assert_eq!(log.matches(NOT_RENEWED).count(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -99,16 +99,28 @@ async fn a_deadline_that_holds_changes_nothing() {
     assert_eq!(answer.grpc_status(), "0");
 }
 
-/// Whose window is shut, so that no answer can be sent.
+/// Whose window is shut, so that no answer can be sent, or all but: a byte of it would be enough for the HTTP/2
+/// library to take the rest.
 #[tokio::test]
 async fn a_caller_that_does_not_take_its_answer_holds_no_place() {
+    let large = format!(
+        r#"{{"_id":"x","success":true,"title":"{}"}}"#,
+        "x".repeat(5000)
+    );
+    tokio::join!(
+        assert_is_cut_off(0, SMALLEST.to_owned()),
+        assert_is_cut_off(1, large)
+    );
+}
+
+async fn assert_is_cut_off(window: u32, answer: String) {
     let sandbox = sandbox().await;
-    sandbox.always(Reply::json(200, SMALLEST));
+    sandbox.always(Reply::json(200, answer));
     let url = sandbox.url();
     let facade = Facade::with(&["--upstream-url", &url, "--max-in-flight", "1"]).await;
     let socket = TcpStream::connect(facade.address).await.unwrap();
     let mut client = h2::client::Builder::new();
-    let handshake = client.initial_window_size(0).handshake(socket);
+    let handshake = client.initial_window_size(window).handshake(socket);
     let (mut requests, connection) = handshake.await.unwrap();
     tokio::spawn(connection);
     let head = http::Request::post(format!("http://facade{GET_INFO}"))
@@ -125,7 +137,14 @@ async fn a_caller_that_does_not_take_its_answer_holds_no_place() {
     let refused = facade.get("x").await.expect_err("no place");
     assert_eq!(refused.code(), tonic::Code::Unavailable);
 
-    let end = soon(answer.data()).await.expect("a reset");
-    assert_eq!(end.unwrap_err().reason(), Some(h2::Reason::CANCEL));
+    let mut taken = 0;
+    let end = loop {
+        match soon(answer.data()).await.expect("a reset") {
+            Ok(data) => taken += data.len(),
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(end.reason(), Some(h2::Reason::CANCEL));
+    assert_eq!(taken, window as usize);
     facade.get("x").await.expect("a place");
 }

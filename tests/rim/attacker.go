@@ -36,6 +36,7 @@ var attacks = []attack{
 	{"empty DATA flood", emptyDataFlood},
 	{"HPACK bomb", hpackBomb},
 	{"1,000 answers, window zero", windowZero},
+	{"1,000 answers, window of one", windowOfOne},
 	{"1,000 answers, socket not read", socketNotRead},
 	{"slow preface", slowPreface},
 	{"slow headers", slowHeaders},

@@ -16,6 +16,11 @@ func windowZero(ctx context.Context, t *target) {
 	hold(ctx, t, true, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 }
 
+// windowOfOne has room for a byte of each.
+func windowOfOne(ctx context.Context, t *target) {
+	hold(ctx, t, true, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1})
+}
+
 // socketNotRead asks for them with the largest windows, and doesn't read what comes.
 func socketNotRead(ctx context.Context, t *target) {
 	hold(ctx, t, false, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})

@@ -7,6 +7,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
 use tempfile::TempDir;
+use tokio::net::lookup_host;
 
 use crate::{
     server::{File, Files, Tls},
@@ -33,14 +34,14 @@ impl Certificates {
     ///
     /// # Errors
     /// They can't be made or written.
-    pub(super) fn make(listen: &str) -> Result<Self, Box<dyn StdError>> {
+    pub(super) async fn make(listen: &str) -> Result<Self, Box<dyn StdError>> {
         let mut params = CertificateParams::new([])?;
         params.distinguished_name = name("videoconf-facade demo CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
 
-        let mut params = CertificateParams::new(names(listen))?;
+        let mut params = CertificateParams::new(names(listen).await)?;
         params.distinguished_name = name("videoconf-facade demo");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -78,9 +79,16 @@ fn name(text: &str) -> DistinguishedName {
     name
 }
 
-fn names(listen: &str) -> Vec<String> {
+/// What the server may be called: all that is local, its name and its addresses.
+async fn names(listen: &str) -> Vec<String> {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
-    let host = host.trim_matches(['[', ']']);
-    let other = Some(host).filter(|host| !NAMES.contains(host));
-    NAMES.into_iter().chain(other).map(str::to_owned).collect()
+    let mut names: Vec<_> = NAMES.map(str::to_owned).into();
+    names.push(host.trim_matches(['[', ']']).to_owned());
+    // What is wrong with it is told when it is listened on.
+    let addresses = lookup_host(listen).await.into_iter().flatten();
+    names.extend(addresses.map(|it| it.ip().to_string()));
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| CertificateParams::new([name.clone()]).is_ok());
+    names
 }

@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use videoconf_facade::sandbox::{CALLS, USERS};
 
-use super::{PREFIX, run_with};
+use super::{PREFIX, run_with, taken};
 use crate::support::{
     authority::Authority,
     process::{Process, Server, command, run, serving},
@@ -90,6 +90,23 @@ async fn a_facade_is_asked_over_tls_by_whom_it_lets_in() {
             );
             assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
         }
+    }
+}
+
+/// As of a facade that is stopped: the probe is for just that.
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_bounded_by_the_timeout() {
+    let (_silent, silent) = taken();
+    let flags = ["--server", &silent, "--tls-ca", &Authority::new().file()];
+    for command in [&["health"][..], &["get-info", "x"]] {
+        let arguments = [command, &flags, &["--timeout", "300ms"]].concat();
+        let credentials = [("VIDEOCONF_USER_ID", "x"), ("VIDEOCONF_AUTH_TOKEN", "x")];
+        let ended = run_with(&arguments, &credentials).await;
+        assert!(
+            ended.stderr.contains("DEADLINE_EXCEEDED"),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
