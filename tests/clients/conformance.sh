@@ -24,8 +24,15 @@ test -z "$(gofmt -l go/cmd go/videoconf)"
 "$built/python/bin/pip" install --quiet --disable-pip-version-check -e 'python[build]'
 "$built/python/bin/python" python/generate.py
 
+npm ci --silent --no-audit --no-fund --prefix node
+npm run --silent --prefix node build
+
+mvn --quiet --batch-mode --file java/pom.xml package
+
 python3 ../../tests/clients/conformance/run.py "$facade" \
   "rust=$built/rust/debug/info" \
   "go=$built/go-info" \
   "python=$built/python/bin/info" \
-  "aio=$built/python/bin/info --aio"
+  "aio=$built/python/bin/info --aio" \
+  "node=node $PWD/node/dist/info/main.js" \
+  "java=java -jar $PWD/java/target/info.jar"
