@@ -2,37 +2,34 @@
 
 mod connections;
 mod listen;
+mod logs;
 pub mod problem;
 mod tls;
+mod values;
 
-use std::{env, str::FromStr, time::Duration};
-
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use std::time::Duration;
 
 use crate::{
     api,
-    lookup::{AllowanceOptions, Freshness, Limit},
+    lookup::{AllowanceOptions, Freshness},
     rocketchat::{self, BaseUrl, Proxy},
     server::{Bounds, Tls},
-    telemetry::logs,
+    telemetry,
     tls::TrustAnchors,
 };
 use connections::ConnectionFlags;
 pub use listen::Listen;
+use logs::{log_filter, log_format, shared_log_filter};
 pub use problem::{Problem, Problems};
 use tls::TlsFlags;
-
-/// No limit of Rocket.Chat is higher: each request in a window is kept in mind.
-const MAX_REQUESTS: u32 = 10_000;
+use values::{count, limit, size, size_in_head, trust_anchors, yes_or_no};
+pub(crate) use values::{time, time_or_zero};
 
 /// No more reads are under way at once: each may take a connection.
 const MAX_READS: usize = 10_000;
 
 /// No more calls are in flight at once.
 const MAX_IN_FLIGHT: usize = 1_000_000;
-
-/// No time limit is longer: what is meant by more is a typing error.
-const MAX_TIME: Duration = Duration::from_hours(24);
 
 /// The flags of `serve` and `check-config`, as they were given. Nothing is checked yet, so that all
 /// problems can be told at once.
@@ -215,7 +212,7 @@ pub struct Config {
     /// The longest request id that is taken from a caller.
     pub max_request_id_bytes: usize,
     /// How the process logs.
-    pub logs: logs::Options,
+    pub logs: telemetry::logs::Options,
     /// What is odd, but no reason not to start.
     pub warnings: Vec<String>,
 }
@@ -335,7 +332,7 @@ impl CommonFlags {
                 shutdown_notice: shutdown_notice?,
                 drain_timeout: drain_timeout?,
                 max_request_id_bytes: max_request_id_bytes?,
-                logs: logs::Options {
+                logs: telemetry::logs::Options {
                     format: format?,
                     filter: filter?,
                 },
@@ -379,117 +376,5 @@ impl Ends {
             certificate,
         ];
         warnings.into_iter().flatten().collect()
-    }
-}
-
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    match time_or_zero(text)? {
-        Duration::ZERO => Err("must be more than nothing".to_owned()),
-        time => Ok(time),
-    }
-}
-
-pub(crate) fn time_or_zero(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|_| "is not a time with its unit, like 250ms, 10s or 2m".to_owned())?;
-    if time > MAX_TIME {
-        return Err("is more than a day".to_owned());
-    }
-    Ok(time)
-}
-
-fn yes_or_no(text: &str) -> Result<bool, String> {
-    text.parse()
-        .map_err(|_| "is neither true nor false".to_owned())
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("is not a number of bytes above 0, like 1048576".to_owned()),
-        Ok(size) => Ok(size),
-    }
-}
-
-/// Rocket.Chat's limit, or none.
-fn limit(text: &str) -> Result<Option<Limit>, String> {
-    const FORM: &str = "is neither none nor a number of requests and a time, like 15/3s";
-    if text == "none" {
-        return Ok(None);
-    }
-    let (requests, span) = text.split_once('/').ok_or(FORM)?;
-    match (requests.parse(), time(span)) {
-        (Ok(1..=MAX_REQUESTS), Err(problem)) => Err(format!("has a time that {problem}")),
-        (Ok(requests @ 1..=MAX_REQUESTS), Ok(span)) => Ok(Some(Limit { requests, span })),
-        (Ok(_), _) => Err(format!("has a number that is not 1 to {MAX_REQUESTS}")),
-        (Err(_), _) => Err(FORM.to_owned()),
-    }
-}
-
-fn count(text: &str, of: &str, max: usize) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if (1..=max).contains(&count) => Ok(count),
-        _ => Err(format!("is not a number of {of}, 1 to {max}")),
-    }
-}
-
-/// The size of something that travels in the head of a request, of which Node reads 16 KiB.
-fn size_in_head(text: &str) -> Result<usize, String> {
-    match size(text)? {
-        16_385.. => Err("is more than 16384, which is more than Rocket.Chat reads".to_owned()),
-        size => Ok(size),
-    }
-}
-
-fn trust_anchors(path: &str) -> Result<TrustAnchors, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("can't be read: {error}"))?;
-    TrustAnchors::from_pem(&pem)
-}
-
-fn log_format(text: &str) -> Result<logs::Format, String> {
-    match text {
-        "auto" => Ok(logs::Format::Auto),
-        "human" => Ok(logs::Format::Human),
-        "json" => Ok(logs::Format::Json),
-        _ => Err("is not one of auto, human, json".to_owned()),
-    }
-}
-
-/// What `RUST_LOG` says. It is set for all programs of a machine or a cluster, in a syntax that other
-/// readers take further than we do, so one that we can't read mustn't stop us.
-fn shared_log_filter(warnings: &mut Vec<String>) -> Targets {
-    let default = || Targets::new().with_default(LevelFilter::INFO);
-    let shared = env::var_os("RUST_LOG").unwrap_or_default();
-    if shared.is_empty() {
-        return default();
-    }
-    let filter = shared.to_str().and_then(|shared| log_filter(shared).ok());
-    filter.unwrap_or_else(|| {
-        let why = "RUST_LOG is no filter that can be read here, so it is info; \
-                   VIDEOCONF_LOG_FILTER is read instead if it is set";
-        warnings.push(why.to_owned());
-        default()
-    })
-}
-
-/// Stricter than the parser, which takes any word for a target: a level with a typing error would
-/// silence everything.
-fn log_filter(text: &str) -> Result<Targets, String> {
-    let is_level = |level: &str| !level.is_empty() && LevelFilter::from_str(level).is_ok();
-    let is_target = |target: &str| {
-        let is_fit = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | ':' | '-');
-        !target.is_empty() && target.chars().all(is_fit)
-    };
-    let is_known = |directive: &str| match directive.split_once('=') {
-        Some((target, level)) => is_target(target) && is_level(level),
-        None => is_level(directive),
-    };
-    let unknown = text.split(',').position(|directive| !is_known(directive));
-    match (unknown, Targets::from_str(text)) {
-        (None, Ok(filter)) => Ok(filter),
-        // Which, but not what: it may be a secret that was meant for another flag.
-        (unknown, _) => Err(format!(
-            "part {} is neither a level (off, error, warn, info, debug, trace) nor target=level",
-            unknown.unwrap_or_default() + 1
-        )),
     }
 }

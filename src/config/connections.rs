@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Problems, count, time};
+use super::{
+    Problems,
+    values::{count, time},
+};
 use crate::server::Bounds;
 
 /// No more connections are open at once.

@@ -89,8 +89,9 @@ struct Places {
     reported_at: Option<Instant>,
 }
 
-/// Serves `stack` on `listeners`, over `tls` if there is any, until `shutdown` is ready. Then `drain` begins: whoever asks for health
-/// hears of it, a while later no connection is accepted any more, and the calls in flight have their time.
+/// Serves `stack` on `listeners`, over `tls` if there is any, until `shutdown` is ready. Then `drain` begins:
+/// whoever asks for health hears of it, a while later no connection is accepted any more, and the calls in
+/// flight have their time.
 pub async fn serve(
     listeners: Listeners,
     tls: Option<Tls>,

@@ -3,7 +3,7 @@
 //! What one thread frees and another had asked for waits, in mimalloc, until the other has asked for
 //! memory some 10,000 times more; then whole pages of it go back to the system a second later. A server
 //! whose clients have left doesn't get there by itself: 5,000 idle connections leave 87 MB behind, with
-//! this 5 MB. Other allocators aren't harmed by it.
+//! this 3 MB. Other allocators aren't harmed by it.
 
 use std::{
     hint::black_box,

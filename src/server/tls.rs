@@ -186,39 +186,38 @@ impl Looks {
 
 impl Current {
     fn new(files: &Files, contents: &Contents) -> Result<Self, Vec<String>> {
-        let mut problems = Vec::new();
-        let mut note = |file: &File, problem: &str| problems.push(file.problem(problem));
-        let identity = match (&contents.certificate, &contents.key) {
-            (Ok(certificate), Ok(key)) => match Identity::from_pem(certificate, key) {
-                Ok(identity) => Some(identity),
-                Err(Unusable::Certificate(problem)) => {
-                    note(&files.certificate, &problem);
-                    None
-                }
-                Err(Unusable::Key(problem)) => {
-                    note(&files.key, &problem);
-                    None
-                }
-            },
-            (certificate, key) => {
-                for (file, content) in [(&files.certificate, certificate), (&files.key, key)] {
-                    if let Err(problem) = content {
-                        note(file, problem);
-                    }
-                }
-                None
-            }
-        };
         let verifier = match (&files.client_authorities, &contents.client_authorities) {
-            (Some(file), Some(content)) => verifier(content).map_err(|it| note(file, &it)).ok(),
-            _ => Some(WebPkiClientVerifier::no_client_auth()),
+            (Some(file), Some(content)) => verifier(content).map_err(|it| vec![file.problem(&it)]),
+            _ => Ok(WebPkiClientVerifier::no_client_auth()),
         };
-        match (identity, verifier) {
-            (Some(identity), Some(verifier)) => Ok(Self {
+        match (identity(files, contents), verifier) {
+            (Ok(identity), Ok(verifier)) => Ok(Self {
                 config: Arc::new(config(&identity, verifier)),
                 identity,
             }),
-            _ => Err(problems),
+            (identity, verifier) => {
+                let problems = identity.err().into_iter().chain(verifier.err());
+                Err(problems.flatten().collect())
+            }
+        }
+    }
+}
+
+fn identity(files: &Files, contents: &Contents) -> Result<Identity, Vec<String>> {
+    match (&contents.certificate, &contents.key) {
+        (Ok(certificate), Ok(key)) => Identity::from_pem(certificate, key).map_err(|unusable| {
+            vec![match unusable {
+                Unusable::Certificate(problem) => files.certificate.problem(&problem),
+                Unusable::Key(problem) => files.key.problem(&problem),
+            }]
+        }),
+        (certificate, key) => {
+            let read = [(&files.certificate, certificate), (&files.key, key)];
+            let problems = read.into_iter().filter_map(|(file, content)| {
+                let problem = content.as_ref().err()?;
+                Some(file.problem(problem))
+            });
+            Err(problems.collect())
         }
     }
 }

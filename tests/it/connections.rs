@@ -5,29 +5,16 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use http::Request;
 use rustix::process::Signal;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use videoconf_facade::sandbox::{Reply, USERS};
 
 use crate::support::{
     Facade, GET_INFO, SMALLEST, as_user,
     process::{Server, json_lines},
-    raw::{Answer, frame},
+    raw::{Answer, frame, said_to},
     request, sandbox, soon,
 };
-
-/// What is said to `message`, until the server closes.
-async fn said_to(address: SocketAddr, message: &[u8]) -> Vec<u8> {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(message).await.unwrap();
-    let mut said = Vec::new();
-    // A connection that is torn down says nothing either.
-    let _ = soon(socket.read_to_end(&mut said)).await;
-    said
-}
 
 #[tokio::test]
 async fn who_speaks_something_else_is_told_so_and_logged() {

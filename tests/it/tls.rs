@@ -17,6 +17,7 @@ use crate::support::{
     SMALLEST, as_user,
     authority::Authority,
     process::{Server, json_lines},
+    raw::said_to,
     request, sandbox, soon,
     tls::{self, client, client_of, connect},
 };
@@ -86,15 +87,6 @@ async fn who_speaks_something_else_is_told_so_and_logged() {
             .await
             .unwrap();
     }
-}
-
-/// What is said to `message`, until the server closes.
-async fn said_to(address: SocketAddr, message: &[u8]) -> Vec<u8> {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(message).await.unwrap();
-    let mut said = Vec::new();
-    let _ = soon(socket.read_to_end(&mut said)).await;
-    said
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ use crate::server::{Body, Handler, Request, Response};
 /// How the content type of a call begins.
 const GRPC: &[u8] = b"application/grpc";
 
-/// Answers 405, in words for whoever is there, to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say
-/// that it is gRPC. A GET or a form that was served would be a read that some proxy or browser made
-/// on its own.
+/// Answers 405 to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say that
+/// it is gRPC, in words for whoever is there. A GET or a form that was served would be a read that some proxy
+/// or browser made on its own.
 #[derive(Clone, Copy, Debug)]
 pub struct GrpcOnly;
 

@@ -7,12 +7,12 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request};
 use prost::Message;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use videoconf_facade::sandbox::USERS;
 
-use super::{GET_INFO, request};
+use super::{GET_INFO, request, soon};
 
 /// A connection.
 pub struct Connection {
@@ -125,4 +125,14 @@ pub fn frame(message: &impl Message) -> Bytes {
     frame.put_u32(u32::try_from(encoded.len()).expect("a small message"));
     frame.extend_from_slice(&encoded);
     frame.freeze()
+}
+
+/// What is said to `message`, until the server closes.
+pub async fn said_to(address: SocketAddr, message: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(address).await.expect("a socket");
+    socket.write_all(message).await.expect("a socket");
+    let mut said = Vec::new();
+    // A connection that is torn down says nothing either.
+    let _ = soon(socket.read_to_end(&mut said)).await;
+    said
 }
