@@ -44,6 +44,8 @@ pub struct Refusal {
     pub reason: ErrorReason,
     /// What is wrong in particular, where a reason has several causes.
     pub problem: Option<&'static str>,
+    /// When the caller is to try again, in milliseconds, where that makes sense.
+    pub retry_millis: Option<u64>,
 }
 
 impl Origin {

@@ -31,6 +31,7 @@ pub fn refuse(error: &Error, record: &Record) -> Status {
     record.refused(Refusal {
         reason,
         problem: error.problem(),
+        retry_millis: retry_millis(error),
     });
     to_status(error)
 }

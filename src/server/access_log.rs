@@ -184,6 +184,7 @@ impl Line {
                     code = code_name(self.code),
                     reason = refusal.map(|refusal| wire_name(refusal.reason)),
                     problem = refusal.and_then(|refusal| refusal.problem),
+                    retry_ms = refusal.and_then(|refusal| refusal.retry_millis),
                     ms = millis(self.record.arrived().elapsed()),
                     source = answer.map(|(origin, _)| origin.as_str()),
                     age_ms = answer.map(|(_, age)| millis(age)),

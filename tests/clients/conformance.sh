@@ -27,9 +27,9 @@ test -z "$(gofmt -l go/cmd go/videoconf)"
 npm ci --silent --no-audit --no-fund --prefix node
 npm run --silent --prefix node build
 
-mvn --quiet --batch-mode --file java/pom.xml package
+mvn --quiet --batch-mode -Dstyle.color=never --file java/pom.xml package
 
-python3 ../../tests/clients/conformance/run.py "$facade" \
+"$built/python/bin/python" ../../tests/clients/conformance/run.py "$facade" \
   "rust=$built/rust/debug/info" \
   "go=$built/go-info" \
   "python=$built/python/bin/info" \

@@ -102,7 +102,7 @@ fn read() -> Vec<Case> {
         ),
         asked(
             [json(429, "{}")],
-            json!({"code": "RESOURCE_EXHAUSTED", "reason": "UPSTREAM_RATE_LIMITED",
+            json!({"code": "RESOURCE_EXHAUSTED", "reason": "UPSTREAM_RATE_LIMITED", "retry_ms": 3000,
                 "upstream_ms": 0, "upstream_status": 429}),
         ),
         asked(
@@ -112,13 +112,13 @@ fn read() -> Vec<Case> {
         ),
         asked(
             [json(503, ""), json(504, "")],
-            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
+            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE", "retry_ms": 1000,
                 "problem": "status of passing trouble",
                 "upstream_ms": 0, "upstream_status": 504, "upstream_attempts": 2}),
         ),
         asked(
             [Reply::raw("SSH-2.0-OpenSSH\r\n\r\n")],
-            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
+            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE", "retry_ms": 1000,
                 "problem": "answer is not HTTP that can be read", "upstream_ms": 0}),
         ),
         asked(
@@ -128,7 +128,7 @@ fn read() -> Vec<Case> {
         ),
         asked(
             [Reply::close(), Reply::close()],
-            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
+            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE", "retry_ms": 1000,
                 "problem": "connection closed before an answer",
                 "upstream_ms": 0, "upstream_attempts": 2}),
         ),
@@ -151,14 +151,14 @@ fn read() -> Vec<Case> {
         .header("grpc-timeout", "150m"),
         asked(
             [json(200, SMALLEST).cut_after(9)],
-            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
+            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE", "retry_ms": 1000,
                 "problem": "answer cut off", "upstream_ms": 0, "upstream_status": 200}),
         ),
         asked(
             [Reply::raw(
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno number\r\n",
             )],
-            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE",
+            json!({"code": "UNAVAILABLE", "reason": "UPSTREAM_UNAVAILABLE", "retry_ms": 1000,
                 "problem": "answer cut off", "upstream_ms": 0, "upstream_status": 200}),
         ),
     ]

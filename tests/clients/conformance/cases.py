@@ -1,11 +1,23 @@
 """What each client has to show, as assertions on values."""
 
+# What upstream says of the call "newer", as protobuf's JSON has it.
+NEWER = {
+    "_id": "newer",
+    "status": "VIDEO_CONFERENCE_STATUS_STARTED",
+    "title": "Übergabe",
+    "users": [{"_id": "mia", "username": "mia", "additionalFields": {"pronouns": "she"}}],
+    "additionalFields": {"type": "hologram", "moderators": ["mia", None, 2.5, {"deep": [True]}]},
+}
+
 
 class Case:
     """A client that is run with arguments, and what it has to say."""
 
-    def __init__(self, name, arguments, check, user=True):
-        self.name, self.arguments, self.check, self.user = name, arguments, check, user
+    def __init__(self, name, arguments, check, user=True, output="--json", interrupted_when=None):
+        self.name, self.check, self.user = name, check, user
+        self.arguments = [output, *arguments] if output else arguments
+        # Ctrl-c comes as soon as this is true.
+        self.interrupted_when = interrupted_when
 
 
 def found(upstream, call_id):
@@ -15,6 +27,38 @@ def found(upstream, call_id):
         read_at = answer.pop("readAt")
         assert read_at.endswith("Z"), read_at
         equal(answer, {"videoConference": upstream.conference(call_id)})
+
+    return check
+
+
+def says(*texts):
+    """In words, for people."""
+
+    def check(ran):
+        equal(ran.status, 0, ran.stderr)
+        for text in texts:
+            assert text in ran.stdout, f"no {text} in {ran.stdout}"
+
+    return check
+
+
+def answered(conference):
+    def check(ran):
+        equal(ran.status, 0, ran.stderr)
+        equal(ran.json()["videoConference"], conference)
+
+    return check
+
+
+def cancelled(server):
+    """Its leaving reached the facade, and nothing was said."""
+
+    def check(ran):
+        assert ran.status in (-2, 130), ran.status
+        assert ran.took < 5, f"took {ran.took:.1f} s"
+        equal(ran.stdout + ran.stderr, "")
+        line = server.wait_for_line('"CANCELLED"')
+        assert line, "the facade didn't hear of it"
 
     return check
 
@@ -96,6 +140,9 @@ def cases(client, servers, upstream, calls):
     first = calls[0]
     for at, call_id in enumerate(calls):
         yield Case(f"conference {at + 1}", [*plain, call_id], found(upstream, call_id))
+    yield Case("in words", [*plain, "newer"], says("started", "Übergabe", "moderators", "hologram"), output=None)
+    yield Case("new fields", [*plain, "newer"], answered(NEWER))
+    yield Case("new values", ["--server", servers.newer, "n"], answered({"_id": "n", "type": 98, "status": 99}))
     yield Case(
         "no such call",
         [*plain, "no-such-call"],
@@ -117,6 +164,13 @@ def cases(client, servers, upstream, calls):
         [*plain, "--timeout", "1", f"hang-{client}"],
         in_time(failed(7, "DEADLINE_EXCEEDED"), 10),
     )
+    hang = f"hang-{client}-cancelled"
+    yield Case(
+        "cancelled",
+        [*plain, "--timeout", "30", hang],
+        cancelled(servers.running["plain"]),
+        interrupted_when=lambda: hang in upstream.asked,
+    )
     yield Case("pushback", [*plain, f"later-{client}"], waited(upstream, f"later-{client}"))
     before = len(upstream.asked.get(first, []))
     yield Case("max age 0", [*plain, "--max-age", "0", first], read_anew(upstream, first, before))
@@ -126,6 +180,8 @@ def cases(client, servers, upstream, calls):
         ["--server", "localhost:1", "--timeout", "2", first],
         in_time(failed_any, 15),
     )
+    nowhere = ["--server", "no-such-host.invalid:50051", "--timeout", "2"]
+    yield Case("no such host", [*nowhere, first], in_time(failed_any, 15))
     tls = ["--server", servers.tls, "--tls-ca", servers.ca]
     own = ["--tls-cert", servers.client_cert, "--tls-key", servers.client_key]
     yield Case("TLS", [*tls, "--health"], serving)

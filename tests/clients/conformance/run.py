@@ -1,47 +1,27 @@
 """Runs the example clients against a facade, and prints what each has shown: client x case.
 
-Usage: run.py FACADE NAME=COMMAND...
+With a Python that has the example's packages: run.py FACADE NAME=COMMAND...
 """
 
 import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 from cases import cases
+from newer import Newer
 from upstream import Upstream
 
+sys.path.append(str(Path(__file__).parents[1]))
+from facade import Facade
+
 USER_ID, AUTH_TOKEN = "CkCPNctrgCDfmWLqC", "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
-
-
-class Server:
-    """A command of the facade that serves, as long as this is used."""
-
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        self.lines = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if '"message":"serving"' in line:
-                self.port = json.loads(line)["listen"].rsplit(":", 1)[1]
-                break
-        else:
-            sys.exit(f"{command} ended: {self.lines}")
-
-    def drain(self):
-        """Lets it write on, so that it never meets a full pipe."""
-        threading.Thread(target=lambda: [None for _ in self.process.stderr], daemon=True).start()
-        return self
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 class Servers:
@@ -49,16 +29,25 @@ class Servers:
 
 
 class Ran:
-    """A client that has ended."""
+    """A client that has ended. If it is to be interrupted, it takes from then on."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command, environment, interrupted_when):
+        pipe = subprocess.PIPE
+        client = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
         began = time.monotonic()
+        if interrupted_when:
+            while not interrupted_when() and time.monotonic() < began + 30:
+                time.sleep(0.02)
+            began = time.monotonic()
+            client.send_signal(signal.SIGINT)
         try:
-            ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+            self.stdout, self.stderr = client.communicate(timeout=60)
         except subprocess.TimeoutExpired:
+            client.kill()
+            client.wait()
             raise AssertionError("still running after a minute") from None
         self.took = time.monotonic() - began
-        self.status, self.stdout, self.stderr = ran.returncode, ran.stdout, ran.stderr
+        self.status = client.returncode
 
     def json(self):
         try:
@@ -88,13 +77,12 @@ def certificate(folder, name, authority=None):
 
 def main():
     facade, clients = sys.argv[1], dict(it.split("=", 1) for it in sys.argv[2:])
-    json_log = ["--log-format", "json", "--listen", "localhost:0"]
-    demo = Server([facade, "demo", *json_log])
-    # What there is to try comes before or after that line.
-    said = "".join(demo.lines)
-    while "\nUsers:" not in said:
-        said += demo.process.stderr.readline() or sys.exit(f"the demo ended: {said}")
+    demo = Facade([facade, "demo"])
+    # What there is to try comes before or after the line that it waits for.
+    while "Users:\n" not in demo.lines:
+        demo.next_line()
     demo.drain()
+    said = "".join(demo.lines)
     stand_in = re.search(r"stand-in: (http://\S+)", said)[1]
     calls = re.findall(r"^  ([0-9a-f]{24})  ", said, re.MULTILINE)
     upstream = Upstream(stand_in)
@@ -105,19 +93,21 @@ def main():
         servers.other_ca, _ = certificate(folder, "other-ca")
         cert, key = certificate(folder, "server", "ca")
         servers.client_cert, servers.client_key = certificate(folder, "client", "ca")
-        serve = [facade, "serve", *json_log, "--upstream-url", upstream.url, "--upstream-limit", "none"]
+        serve = [facade, "serve", "--upstream-url", upstream.url, "--upstream-limit", "none"]
         secured = ["--tls-cert", cert, "--tls-key", key]
-        running = {
-            "plain": Server(serve),
-            "tls": Server([*serve, *secured]),
-            "mutual": Server([*serve, *secured, "--tls-client-ca", servers.ca]),
+        newer = Newer()
+        servers.newer = newer.target
+        servers.running = {
+            "plain": Facade(serve),
+            "tls": Facade([*serve, *secured]),
+            "mutual": Facade([*serve, *secured, "--tls-client-ca", servers.ca]),
         }
-        for name, server in running.items():
+        for name, server in servers.running.items():
             setattr(servers, name, f"localhost:{server.drain().port}")
         table = {}
         for name, command in clients.items():
             table[name] = shown(name, shlex.split(command), servers, upstream, calls)
-        for server in [*running.values(), demo]:
+        for server in [*servers.running.values(), demo]:
             server.stop()
     sys.exit(report(table))
 
@@ -129,7 +119,7 @@ def shown(name, command, servers, upstream, calls):
         token = AUTH_TOKEN if case.user else "wrong"
         environment = {**os.environ, "VIDEOCONF_USER_ID": USER_ID, "VIDEOCONF_AUTH_TOKEN": token}
         try:
-            case.check(Ran([*command, "--json", *case.arguments], environment))
+            case.check(Ran([*command, *case.arguments], environment, case.interrupted_when))
             outcomes[case.name] = None
         except (AssertionError, KeyError, ValueError) as problem:
             outcomes[case.name] = f"{type(problem).__name__}: {problem}"

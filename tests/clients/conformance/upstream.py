@@ -11,11 +11,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HANG = 20
 
+# What this version of the facade doesn't know: a type, and members.
+NEWER = json.dumps(
+    {
+        "_id": "newer",
+        "type": "hologram",
+        "status": 1,
+        "title": "Übergabe",
+        "users": [{"_id": "mia", "username": "mia", "pronouns": "she"}],
+        "moderators": ["mia", None, 2.5, {"deep": [True]}],
+        "success": True,
+    }
+).encode()
+
 # The answers to calls with these ids: status, headers, body.
 SCRIPTED = {
     "forbidden": (403, {}, b'{"success":false,"error":"unauthorized"}'),
     "gone": (404, {}, b'{"success":false,"error":"not found"}'),
     "failed": (500, {}, b'{"success":false,"error":"boom"}'),
+    "newer": (200, {}, NEWER),
     "html": (200, {"Content-Type": "text/html"}, b"<html></html>"),
 }
 

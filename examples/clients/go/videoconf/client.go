@@ -27,8 +27,9 @@ import (
 //go:embed service_config.json
 var serviceConfig string
 
-// DefaultTimeout is the deadline of calls whose context has none. The facade's
-// own limit is 10 s as well, so that more gains nothing.
+// DefaultTimeout is the deadline of calls whose context has none. It is
+// as long as the facade itself takes for an attempt, at most. More leaves time to
+// try again.
 const DefaultTimeout = 10 * time.Second
 
 // Options say where a facade is and who asks.

@@ -26,7 +26,7 @@ import { VideoConferenceError } from './error.js';
 // Retries and round robin; a copy of proto/service_config.json.
 import serviceConfig from './service_config.json' with { type: 'json' };
 
-/** The facade's own limit is 10 s as well, so that more gains nothing. */
+/** As long as the facade itself takes for an attempt, at most. More leaves time to try again. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
 export interface Options {

@@ -9,7 +9,7 @@ import grpc
 # Retries, round robin and health checks; a copy of proto/service_config.json.
 SERVICE_CONFIG = resources.files("videoconf").joinpath("service_config.json").read_text("utf-8")
 
-# The facade's own limit is 10 s as well, so that more gains nothing.
+# As long as the facade itself takes for an attempt, at most. More leaves time to try again.
 DEFAULT_TIMEOUT = 10.0
 
 

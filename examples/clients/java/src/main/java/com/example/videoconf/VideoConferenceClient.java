@@ -31,7 +31,7 @@ import rocketchat.videoconference.v1.VideoConferenceServiceGrpc;
 
 /** Calls a facade. Threads may share it; one for a process is enough. */
 public final class VideoConferenceClient implements AutoCloseable {
-  /** The facade's own limit is 10 s as well, so that more gains nothing. */
+  /** As long as the facade itself takes for an attempt, at most. More leaves time to try again. */
   public static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(10);
 
   private final ManagedChannel channel;
