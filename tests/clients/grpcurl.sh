@@ -9,19 +9,7 @@ readonly user=(-H 'x-user-id: CkCPNctrgCDfmWLqC'
   -H 'x-auth-token: 1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE')
 
 source "$(dirname "$0")/demo.sh"
-
-passed=0
-# expect NAME TEXT COMMAND...: the command's output has TEXT.
-expect() {
-  local name=$1 text=$2 output
-  shift 2
-  output=$("$@" 2>&1) || true
-  if [[ $output != *"$text"* ]]; then
-    printf 'FAILED %s\nexpected: %s\ngot: %s\n' "$name" "$text" "$output"
-    exit 1
-  fi
-  passed=$((passed + 1))
-}
+source "$(dirname "$0")/expect.sh"
 call() { grpcurl -plaintext "$@" "$address" "$service/GetInfo"; }
 
 expect 'lists our service' "$service" grpcurl -plaintext "$address" list
@@ -66,4 +54,4 @@ expect 'no credentials' '"reason": "CREDENTIALS_MISSING"' call -d "$known"
 expect 'wrong credentials' 'Code: Unauthenticated' \
   call -H 'x-user-id: nobody' -H 'x-auth-token: nothing' -d "$known"
 
-printf '%d passed, 0 failed\n' "$passed"
+all_passed
