@@ -16,9 +16,10 @@ use crate::{
     rocketchat::Client,
     route::Parameters,
     server::{
-        self, AccessLog, Drain, Listeners, Methods, Rpcs,
+        self, AccessLog, Drain, Listeners, Methods, Protocols, Rpcs,
         layers::{
             Admit, CatchPanic, EndAtDeadline, EndWithDrain, GrpcOnly, Layer, Observe, RequestId,
+            Web,
         },
     },
     source::{ConferenceSource, Lookup, Upstream},
@@ -90,6 +91,7 @@ pub async fn serve(
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id
+        .layer(Layer(Web::new(config.web_origins.as_ref()))) // inside there is gRPC only
         .layer(Layer(Observe::new(log.clone()))) // sees every end of a call, whoever brings it about
         .layer(Layer(GrpcOnly)) // what isn't a call costs nothing
         .layer(Layer(CatchPanic)) // turns a defect below into one failed call
@@ -98,7 +100,10 @@ pub async fn serve(
         .layer(Layer(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
         .service(Rpcs::new(routes.routes()));
 
-    let tls = config.tls.clone();
+    let protocols = Protocols {
+        tls: config.tls.clone(),
+        http1: config.web_origins.is_some(),
+    };
     let renewal = async {
         match &config.tls {
             Some(tls) => tls.follow_files().await,
@@ -107,7 +112,7 @@ pub async fn serve(
     };
     let bounds = config.connections;
     tokio::select! {
-        () = server::serve(listeners.into(), tls, stack, bounds, health, drain, shutdown) => {}
+        () = server::serve(listeners.into(), protocols, stack, bounds, health, drain, shutdown) => {}
         () = renewal => {}
         () = log.report_left_out() => {}
     }

@@ -6,6 +6,7 @@ mod logs;
 pub mod problem;
 mod tls;
 mod values;
+mod web;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{
     api,
     lookup::{AllowanceOptions, Freshness},
     rocketchat::{self, BaseUrl, Proxy},
-    server::{Bounds, Tls},
+    server::{Bounds, Tls, layers::Origins},
     telemetry,
     tls::TrustAnchors,
 };
@@ -24,6 +25,7 @@ pub use problem::{Problem, Problems};
 use tls::TlsFlags;
 use values::{count, limit, size, size_in_head, trust_anchors, yes_or_no};
 pub(crate) use values::{time, time_or_zero};
+use web::origins;
 
 /// No more reads are under way at once: each may take a connection.
 const MAX_READS: usize = 10_000;
@@ -116,6 +118,10 @@ pub struct CommonFlags {
     #[arg(default_value = "10000")]
     max_in_flight: String,
 
+    /// Serve gRPC-Web to pages of these origins, with commas between them, or of any with *
+    #[arg(long, env = "VIDEOCONF_GRPC_WEB_ORIGIN", value_name = "ORIGIN")]
+    grpc_web_origin: Option<String>,
+
     /// Let other processes listen on the same port, too, which share its connections
     #[arg(long, env = "VIDEOCONF_REUSE_PORT", value_name = "BOOL")]
     #[arg(default_value = "false", default_missing_value = "true")]
@@ -189,6 +195,8 @@ pub struct Config {
     pub reuse_port: bool,
     /// What callers' connections are secured with.
     pub tls: Option<Tls>,
+    /// Whose pages may make calls from browsers.
+    pub web_origins: Option<Origins>,
     /// Where Rocket.Chat is and how it may be spoken to.
     pub upstream: rocketchat::Options,
     /// How Rocket.Chat's limit is spent.
@@ -287,6 +295,10 @@ impl CommonFlags {
             count(text, "calls", MAX_IN_FLIGHT)
         });
         let connections = self.connections.check(&mut problems, request_timeout);
+        let web_origins = self
+            .grpc_web_origin
+            .as_ref()
+            .and_then(|text| problems.check("--grpc-web-origin", text, origins));
         let reuse_port = problems.check("--reuse-port", &self.reuse_port, yes_or_no);
         let shutdown_notice =
             problems.check("--shutdown-notice", &self.shutdown_notice, time_or_zero);
@@ -309,6 +321,7 @@ impl CommonFlags {
                 listen: ends.listen?,
                 reuse_port: reuse_port?,
                 tls: ends.tls,
+                web_origins,
                 upstream: rocketchat::Options {
                     base_url: ends.base_url?,
                     trust_anchors: ends.trust_anchors,

@@ -21,6 +21,7 @@ mod unread;
 pub use access_log::AccessLog;
 pub use body::Body;
 pub use connection::Bounds;
+pub use greeting::Protocols;
 pub use handler::{Handler, Rpcs};
 pub use health::{Health, health};
 pub use lifecycle::{Drain, serve};

@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 
 use super::{
     access_log::{Line, code_of},
+    connection::Current,
     unread::Progress,
 };
 use crate::error::{
@@ -51,6 +52,7 @@ pub struct Body {
     place: Option<OwnedSemaphorePermit>,
     deadline: Option<Instant>,
     progress: Option<Arc<Progress>>,
+    call: Option<Current>,
 }
 
 /// When a body that waits is ended.
@@ -73,6 +75,7 @@ impl Body {
             place: None,
             deadline: None,
             progress: None,
+            call: None,
         }
     }
 
@@ -89,6 +92,16 @@ impl Body {
     /// The call should be over then.
     pub(super) fn end_at(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
+    }
+
+    /// When the call should be over, if that is known.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The call goes on until the end of this body.
+    pub(super) fn keep(&mut self, call: Current) {
+        self.call = Some(call);
     }
 
     /// Notes in `progress` whether it waits for its caller.

@@ -1,30 +1,34 @@
 //! The life of a connection: its calls, and why it ends.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod calls;
+
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
 use super::{
-    Handler,
+    Handler, Response,
     batched::Batched,
+    greeting::Greeted,
     unread::{Progress, Taken},
 };
+pub(super) use calls::Current;
+use calls::{Calls, Spawn};
 
 /// How many calls may be under way on a connection, which HTTP/2 tells the client.
 const MAX_STREAMS: u32 = 200;
@@ -70,29 +74,9 @@ pub struct Bounds {
     pub grace: Duration,
 }
 
-/// The calls of one connection, and how long there has been none.
-#[derive(Debug)]
-struct Calls {
-    /// Those of all connections.
-    all: TaskTracker,
-    opened: Instant,
-    under_way: AtomicUsize,
-    /// In milliseconds since it was opened.
-    idle_since: AtomicU64,
-    /// The call that has begun and isn't spawned yet, which is what the library does next.
-    begun: Mutex<Arc<Progress>>,
-}
-
-/// A call under way.
-struct Call(Arc<Calls>);
-
-/// Spawns the calls of a connection.
-#[derive(Clone, Debug)]
-struct Spawn(Arc<Calls>);
-
 /// Serves `stack` on `stream` until one of its `bounds`, or its client, or `shutdown` ends it.
 pub(super) async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: Greeted<impl AsyncRead + AsyncWrite + Unpin + 'static>,
     peer: SocketAddr,
     stack: Arc<impl Handler>,
     calls: TaskTracker,
@@ -100,50 +84,85 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) {
     let calls = Arc::new(Calls::new(calls));
+    let is_http1 = stream.is_http1();
     let stream = Batched::new(stream);
-    let begun = calls.clone();
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let stack = stack.clone();
-        let progress = begun.begin();
-        // The one box of the stack. Its future is large, and would be copied at each step on its
-        // way to the task that runs it.
-        Box::pin(async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            let mut response = stack.handle(request).await;
-            response.body_mut().report(progress);
-            Ok::<_, Infallible>(response)
-        })
-    });
-    let http2 = builder(Spawn(calls.clone()));
-    // Boxed, since each block that it is moved into would hold it once more.
-    let mut http2 = Box::pin(http2.serve_connection(TokioIo::new(stream.clone()), service));
-    let speak = async {
-        let age = bounds
-            .max_age
-            .mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64());
-        let grace = tokio::select! {
-            ended = &mut http2 => return ended,
-            () = shutdown.cancelled() => None,
-            () = calls.idle_for(bounds.idle_timeout) => Some(bounds.grace),
-            () = sleep(age) => Some(bounds.grace),
-        };
-        // GOAWAY: the calls under way go on, and new ones go elsewhere.
-        http2.as_mut().graceful_shutdown();
-        match grace {
-            Some(grace) => timeout(grace, http2).await.unwrap_or(Ok(())),
-            // The drain has its own.
-            None => http2.await,
-        }
+    let io = TokioIo::new(stream.clone());
+    // Connections are boxed, since each block that they are moved into would hold them once more.
+    let ended = if is_http1 {
+        let progress = Arc::<Progress>::default();
+        let current = (calls.clone(), progress.clone());
+        let service = service_fn(move |request| {
+            let (calls, progress) = &current;
+            let call = Current::begin(calls, progress.clone());
+            let answer = answer(stack.clone(), request, peer, progress.clone());
+            Box::pin(async move {
+                let mut response = answer.await;
+                response.body_mut().keep(call);
+                Ok::<_, Infallible>(response)
+            })
+        });
+        let connection = http1(bounds).serve_connection(io, service);
+        let life = live(Box::pin(connection), &calls, bounds, shutdown);
+        stream.drive(Taken::new(life, progress)).await
+    } else {
+        let begun = calls.clone();
+        let service = service_fn(move |request| {
+            let answer = answer(stack.clone(), request, peer, begun.begin());
+            // The one box of the stack. Its future is large, and would be copied at each step on its
+            // way to the task that runs it.
+            Box::pin(answer.map(Ok::<_, Infallible>))
+        });
+        let connection = http2(Spawn(calls.clone())).serve_connection(io, service);
+        let life = live(Box::pin(connection), &calls, bounds, shutdown);
+        stream.drive(life.map(Some)).await
     };
-    match stream.drive(speak).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "connection ended with an error"),
+    match ended {
+        Ok(Some(Ok(())) | None) => {}
+        Ok(Some(Err(error))) => tracing::debug!(%error, "connection ended with an error"),
         Err(error) => tracing::debug!(%error, "connection ended, since nothing can be sent on it"),
     }
 }
 
-fn builder(spawn: Spawn) -> http2::Builder<Spawn> {
+/// Answers a call with `stack`.
+async fn answer(
+    stack: Arc<impl Handler>,
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    progress: Arc<Progress>,
+) -> Response {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    let mut response = stack.handle(request).await;
+    response.body_mut().report(progress);
+    response
+}
+
+/// Lets `connection` go on until its end, or that of its time.
+async fn live<C: GracefulConnection>(
+    mut connection: Pin<Box<C>>,
+    calls: &Calls,
+    bounds: Bounds,
+    shutdown: CancellationToken,
+) -> Result<(), C::Error> {
+    let age = bounds
+        .max_age
+        .mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64());
+    let grace = tokio::select! {
+        ended = &mut connection => return ended,
+        () = shutdown.cancelled() => None,
+        () = calls.idle_for(bounds.idle_timeout) => Some(bounds.grace),
+        () = sleep(age) => Some(bounds.grace),
+    };
+    // GOAWAY: the calls under way go on, and new ones go elsewhere.
+    connection.as_mut().graceful_shutdown();
+    match grace {
+        Some(grace) => timeout(grace, connection).await.unwrap_or(Ok(())),
+        // The drain has its own.
+        None => connection.await,
+    }
+}
+
+fn http2(spawn: Spawn) -> http2::Builder<Spawn> {
     let mut builder = http2::Builder::new(spawn);
     builder
         .timer(TokioTimer::new())
@@ -159,94 +178,12 @@ fn builder(spawn: Spawn) -> http2::Builder<Spawn> {
     builder
 }
 
-impl Calls {
-    fn new(all: TaskTracker) -> Self {
-        Self {
-            all,
-            opened: Instant::now(),
-            under_way: AtomicUsize::new(0),
-            idle_since: AtomicU64::new(0),
-            begun: Mutex::default(),
-        }
-    }
-
-    /// A call has begun.
-    fn begin(&self) -> Arc<Progress> {
-        let progress = Arc::<Progress>::default();
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = progress.clone();
-        progress
-    }
-
-    /// The call that has begun last.
-    fn begun(&self) -> Arc<Progress> {
-        let begun = self.begun.lock();
-        begun.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Ready when there has been no call for `time`.
-    async fn idle_for(&self, time: Duration) {
-        loop {
-            let since = match self.under_way.load(Ordering::Acquire) {
-                0 => self.opened + Duration::from_millis(self.idle_since.load(Ordering::Relaxed)),
-                _ => Instant::now(),
-            };
-            if since.elapsed() >= time {
-                return;
-            }
-            sleep_until(since + time).await;
-        }
-    }
-}
-
-impl Call {
-    fn begin(calls: &Arc<Calls>) -> Self {
-        calls.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(calls.clone())
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        let now = self.0.opened.elapsed().as_millis();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        self.0.idle_since.store(now, Ordering::Relaxed);
-        // Whoever sees that there is no call sees since when.
-        self.0.under_way.fetch_sub(1, Ordering::Release);
-    }
-}
-
-impl<F> Executor<F> for Spawn
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        let call = Call::begin(&self.0);
-        // Not an async block, which would hold the future, a large one, twice.
-        let taken = Taken::new(future, self.0.begun());
-        self.0.all.spawn(taken.map(move |()| drop(call)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_from_the_end_of_its_last_call_on() {
-        const LIMIT: Duration = Duration::from_secs(60);
-        let calls = Arc::new(Calls::new(TaskTracker::new()));
-        let opened = Instant::now();
-        let busy = async {
-            sleep(Duration::from_secs(30)).await;
-            let first = Call::begin(&calls);
-            sleep(Duration::from_secs(100)).await;
-            let second = Call::begin(&calls);
-            drop(first);
-            sleep(Duration::from_secs(1)).await;
-            drop(second);
-        };
-        tokio::join!(busy, calls.idle_for(LIMIT));
-        assert_eq!(opened.elapsed().as_secs(), 131 + 60);
-    }
+fn http1(bounds: Bounds) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // From the last answer's end on.
+        .header_read_timeout(bounds.handshake_timeout)
+        .max_buf_size(MAX_HEAD as usize);
+    builder
 }

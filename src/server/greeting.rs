@@ -1,5 +1,5 @@
-//! How a connection begins: with TLS if that is asked for, then with HTTP/2. Whoever speaks something else
-//! is told so, as far as that goes.
+//! How a connection begins: with TLS if that is asked for, then with HTTP/2, or with HTTP/1 if browsers are
+//! served. Whoever speaks something else is told so, as far as that goes.
 
 use std::{
     io,
@@ -54,11 +54,30 @@ enum Spoken {
     Unknown,
 }
 
-/// A connection that has begun as one of HTTP/2. The protocol reads its beginning once more.
+/// What connections may speak.
+#[derive(Clone, Default)]
+pub struct Protocols {
+    /// With this, only what is secured by it.
+    pub tls: Option<Tls>,
+    /// HTTP/1, too, as browsers do.
+    pub http1: bool,
+}
+
+/// A connection that has begun with a protocol that is served, which reads its beginning once more.
 #[derive(Debug)]
 pub(super) struct Greeted<S> {
     stream: S,
-    preface: &'static [u8],
+    spoken: Spoken,
+    beginning: Heard,
+}
+
+/// The beginning of what a client says.
+#[derive(Debug, Default)]
+struct Heard {
+    bytes: [u8; PREFACE.len()],
+    length: usize,
+    /// How much was read once more.
+    repeated: usize,
 }
 
 /// What is spoken on: TLS is boxed, since it is large, and would make the others as large.
@@ -68,20 +87,26 @@ type Secured = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 pub(super) async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<&Tls>,
+    protocols: &Protocols,
     time: Duration,
     strangers: &Strangers,
 ) -> Option<Greeted<Secured>> {
     let begun = timeout(time, async {
-        let mut stream = match tls {
-            Some(tls) => Either::Right(Box::new(secure(stream, peer, tls, strangers).await?)),
+        let mut stream = match &protocols.tls {
+            Some(tls) => {
+                let stream = secure(stream, peer, tls, protocols.http1, strangers).await?;
+                Either::Right(Box::new(stream))
+            }
             None => Either::Left(stream),
         };
-        let spoken = listen(&mut stream).await.unwrap_or(Spoken::Nothing);
-        if spoken == Spoken::Http2 {
+        let mut beginning = Heard::default();
+        let heard = beginning.listen(&mut stream).await;
+        let spoken = heard.unwrap_or(Spoken::Nothing);
+        if spoken == Spoken::Http2 || (spoken == Spoken::Http1 && protocols.http1) {
             return Some(Greeted {
                 stream,
-                preface: PREFACE,
+                spoken,
+                beginning,
             });
         }
         refuse(&mut stream, peer, spoken, strangers).await;
@@ -98,6 +123,7 @@ async fn secure(
     mut stream: TcpStream,
     peer: SocketAddr,
     tls: &Tls,
+    http1: bool,
     strangers: &Strangers,
 ) -> Option<TlsStream<TcpStream>> {
     let spoken = overhear(&stream).await.unwrap_or(Spoken::Nothing);
@@ -105,7 +131,7 @@ async fn secure(
         refuse(&mut stream, peer, spoken, strangers).await;
         return None;
     }
-    match tls.accept(stream).await {
+    match tls.accept(stream, http1).await {
         Ok(stream) => Some(stream),
         Err((error, mut stream)) => {
             strangers.log_handshake(peer, &error);
@@ -144,17 +170,33 @@ async fn overhear(stream: &TcpStream) -> io::Result<Spoken> {
     })
 }
 
-/// Reads until it is clear what is spoken.
-async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Spoken> {
-    let mut heard = [0; PREFACE.len()];
-    let mut length = 0;
-    while length < heard.len() && PREFACE.starts_with(&heard[..length]) {
-        match stream.read(&mut heard[length..]).await? {
-            0 => return Ok(Spoken::Nothing),
-            more => length += more,
+impl Heard {
+    /// Reads until it is clear what is spoken.
+    async fn listen(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Spoken> {
+        while self.length < PREFACE.len() && PREFACE.starts_with(&self.bytes[..self.length]) {
+            match stream.read(&mut self.bytes[self.length..]).await? {
+                0 => return Ok(Spoken::Nothing),
+                more => self.length += more,
+            }
         }
+        Ok(what_is(&self.bytes[..self.length]))
     }
-    Ok(what_is(&heard[..length]))
+
+    /// Repeats as much of it as `buffer` takes. False if there is nothing left of it.
+    fn repeat(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let rest = &self.bytes[self.repeated..self.length];
+        let now = &rest[..rest.len().min(buffer.remaining())];
+        buffer.put_slice(now);
+        self.repeated += now.len();
+        !now.is_empty()
+    }
+}
+
+impl<S> Greeted<S> {
+    /// Whether HTTP/1 is spoken, and not HTTP/2.
+    pub(super) fn is_http1(&self) -> bool {
+        self.spoken == Spoken::Http1
+    }
 }
 
 fn what_is(heard: &[u8]) -> Spoken {
@@ -216,15 +258,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.preface.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.beginning.repeat(buffer) {
+            return Poll::Ready(Ok(()));
         }
-        let (now, later) = self
-            .preface
-            .split_at(self.preface.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.preface = later;
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -276,7 +313,8 @@ mod tests {
             (&[0xff; 30], Spoken::Unknown),
         ] {
             let mut stream = said;
-            assert_eq!(listen(&mut stream).await.unwrap(), expected, "{said:?}");
+            let heard = Heard::default().listen(&mut stream).await;
+            assert_eq!(heard.unwrap(), expected, "{said:?}");
         }
     }
 

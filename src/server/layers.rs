@@ -7,6 +7,7 @@ mod drain;
 mod grpc_only;
 mod observe;
 mod request_id;
+mod web;
 
 use tokio::time::Instant;
 
@@ -23,6 +24,7 @@ pub use drain::EndWithDrain;
 pub use grpc_only::GrpcOnly;
 pub use observe::Observe;
 pub use request_id::{Id, RequestId};
+pub use web::{Origins, Web};
 
 /// What one layer does around whatever is inside.
 pub trait Around: Send + Sync + 'static {

@@ -17,10 +17,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Handler, Health, Listeners,
     connection::{self, Bounds},
-    greeting::greet,
+    greeting::{Protocols, greet},
     memory::Memory,
     strangers::Strangers,
-    tls::Tls,
 };
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
@@ -63,7 +62,7 @@ impl Drain {
 /// What all connections share.
 struct Shared<H> {
     stack: Arc<H>,
-    tls: Option<Tls>,
+    protocols: Protocols,
     bounds: Bounds,
     /// Their calls.
     calls: TaskTracker,
@@ -89,12 +88,12 @@ struct Places {
     reported_at: Option<Instant>,
 }
 
-/// Serves `stack` on `listeners`, over `tls` if there is any, until `shutdown` is ready. Then `drain` begins:
-/// whoever asks for health hears of it, a while later no connection is accepted any more, and the calls in
-/// flight have their time.
+/// Serves `stack` on `listeners`, by `protocols`, until `shutdown` is ready. Then `drain` begins: whoever asks
+/// for health hears of it, a while later no connection is accepted any more, and the calls in flight have
+/// their time.
 pub async fn serve(
     listeners: Listeners,
-    tls: Option<Tls>,
+    protocols: Protocols,
     stack: impl Handler,
     bounds: Bounds,
     health: Health,
@@ -103,7 +102,7 @@ pub async fn serve(
 ) {
     let shared = Arc::new(Shared {
         stack: Arc::new(stack),
-        tls,
+        protocols,
         bounds,
         calls: TaskTracker::new(),
         strangers: Strangers::default(),
@@ -213,9 +212,9 @@ async fn connection(
         tracing::debug!(%error, "setting nodelay failed");
     }
     let time = shared.bounds.handshake_timeout;
-    let tls = shared.tls.as_ref();
+    let protocols = &shared.protocols;
     // Boxed, as TLS has a large one, and the connection would hold it to its end.
-    let greeted = Box::pin(greet(stream, peer, tls, time, &shared.strangers)).await;
+    let greeted = Box::pin(greet(stream, peer, protocols, time, &shared.strangers)).await;
     let Some(stream) = greeted else {
         return;
     };

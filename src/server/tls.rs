@@ -24,8 +24,9 @@ pub use files::{File, Files};
 /// another machine.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a client may speak, as gRPC has it.
-const ALPN: &[u8] = b"h2";
+/// What a client may speak, as gRPC has it, and as browsers do.
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// What connections are secured with. Clones are the same.
 #[derive(Clone)]
@@ -42,7 +43,10 @@ struct Inner {
 /// What is used for new connections.
 #[derive(Clone)]
 struct Current {
-    config: Arc<ServerConfig>,
+    /// For gRPC alone.
+    http2: Arc<ServerConfig>,
+    /// For browsers, too.
+    any_http: Arc<ServerConfig>,
     identity: Identity,
 }
 
@@ -146,15 +150,19 @@ impl Tls {
         *current = new;
     }
 
-    /// Speaks TLS on `stream`.
+    /// Speaks TLS on `stream`, and within it HTTP/2, or HTTP/1 if that is allowed.
     ///
     /// # Errors
     /// The client doesn't, or not as it should, which it has been told. The stream comes back for its end.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
+        http1: bool,
     ) -> Result<TlsStream<TcpStream>, (io::Error, TcpStream)> {
-        let acceptor = TlsAcceptor::from(self.current().config);
+        let Current {
+            http2, any_http, ..
+        } = self.current();
+        let acceptor = TlsAcceptor::from(if http1 { any_http } else { http2 });
         acceptor.accept(stream).into_fallible().await
     }
 
@@ -191,10 +199,14 @@ impl Current {
             _ => Ok(WebPkiClientVerifier::no_client_auth()),
         };
         match (identity(files, contents), verifier) {
-            (Ok(identity), Ok(verifier)) => Ok(Self {
-                config: Arc::new(config(&identity, verifier)),
-                identity,
-            }),
+            (Ok(identity), Ok(verifier)) => {
+                let config = |protocols| Arc::new(config(&identity, verifier.clone(), protocols));
+                Ok(Self {
+                    http2: config(&[HTTP2]),
+                    any_http: config(&[HTTP2, HTTP1]),
+                    identity,
+                })
+            }
             (identity, verifier) => {
                 let problems = identity.err().into_iter().chain(verifier.err());
                 Err(problems.flatten().collect())
@@ -230,13 +242,17 @@ fn verifier(authorities: &Result<Vec<u8>, String>) -> Result<Arc<dyn ClientCertV
         .map_err(|error| error.to_string())
 }
 
-fn config(identity: &Identity, verifier: Arc<dyn ClientCertVerifier>) -> ServerConfig {
+fn config(
+    identity: &Identity,
+    verifier: Arc<dyn ClientCertVerifier>,
+    protocols: &[&[u8]],
+) -> ServerConfig {
     let mut config = ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for both versions")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.shown.clone())));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
     // Connections last, so that there is little to gain by resuming one, and a client whose certificate
     // has expired, or isn't trusted any more, could.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -6,7 +6,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
@@ -19,12 +19,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How long an answer waits for its caller, once the call's deadline has passed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How far an answer has got.
+/// How far an answer has got: that of a call, or over HTTP/1 the current one of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// How many frames were ready for the caller, or 0 while the caller waits for one.
     ready: AtomicU32,
-    deadline: OnceLock<Instant>,
+    deadline: Mutex<Option<Instant>>,
 }
 
 pin_project! {
@@ -46,10 +46,12 @@ struct Wait {
 impl Progress {
     /// An answer begins, of a call with this deadline.
     pub(super) fn begin(&self, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            let _ = self.deadline.set(deadline);
-        }
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
         self.next_frame();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There is another frame.
@@ -75,12 +77,13 @@ impl<F> Taken<F> {
 }
 
 impl<F: Future> Future for Taken<F> {
-    type Output = ();
+    /// `None` if the caller doesn't take the answer.
+    type Output = Option<F::Output>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.call.poll(context).is_ready() {
-            return Poll::Ready(());
+        if let Poll::Ready(output) = this.call.poll(context) {
+            return Poll::Ready(Some(output));
         }
         let frame = this.progress.ready.load(Ordering::Relaxed);
         if frame == 0 {
@@ -89,7 +92,7 @@ impl<F: Future> Future for Taken<F> {
         }
         let begin = || {
             let now = Instant::now();
-            let deadline = this.progress.deadline.get().copied();
+            let deadline = this.progress.deadline();
             let over = deadline.map_or(now, |it| it.max(now)) + PATIENCE;
             Wait {
                 frame,
@@ -102,7 +105,7 @@ impl<F: Future> Future for Taken<F> {
         };
         ready!(wait.over.as_mut().poll(context));
         tracing::debug!("an answer that its caller doesn't take is dropped");
-        Poll::Ready(())
+        Poll::Ready(None)
     }
 }
 

@@ -11,6 +11,7 @@ mod conferences;
 mod connections;
 mod deadlines;
 mod freshness;
+mod grpc_web;
 mod health;
 mod listening;
 mod load;

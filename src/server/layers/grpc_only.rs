@@ -1,7 +1,7 @@
 //! Lets nothing in that isn't a call.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body_util::Full;
 use tonic::{Code, Status};
 
@@ -11,8 +11,8 @@ use crate::server::{Body, Handler, Request, Response};
 /// How the content type of a call begins.
 const GRPC: &[u8] = b"application/grpc";
 
-/// Answers 405 to everything but POST, which is how gRPC sends its calls, and 415 to what doesn't say that
-/// it is gRPC, in words for whoever is there. A GET or a form that was served would be a read that some proxy
+/// Answers 405 to everything but POST, which is how gRPC sends its calls, 415 to what doesn't say that it is
+/// gRPC, and 505 to what says so over HTTP/1, in words for whoever is there. A GET or a form that was served would be a read that some proxy
 /// or browser made on its own.
 #[derive(Clone, Copy, Debug)]
 pub struct GrpcOnly;
@@ -30,11 +30,14 @@ impl Around for GrpcOnly {
             let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(header::ALLOW, post);
             response
-        } else if is_grpc(request.headers()) {
-            inner.handle(request).await
-        } else {
+        } else if !is_grpc(request.headers()) {
             let words = "This is a gRPC server: a call has the content type application/grpc.\n";
             not_a_call(StatusCode::UNSUPPORTED_MEDIA_TYPE, words)
+        } else if request.version() < Version::HTTP_2 {
+            let words = "gRPC is spoken over HTTP/2 only; over HTTP/1 there is gRPC-Web.\n";
+            not_a_call(StatusCode::HTTP_VERSION_NOT_SUPPORTED, words)
+        } else {
+            inner.handle(request).await
         }
     }
 }

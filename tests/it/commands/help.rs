@@ -23,6 +23,7 @@ async fn help_begins_with_an_example_and_names_every_flag() {
         "upstream-limit",
         "max-reads-in-flight",
         "fresh-for",
+        "grpc-web-origin",
         "stale-for",
         "refresh-wait",
         "max-cache-bytes",
