@@ -22,12 +22,16 @@ use tokio::{
     runtime,
 };
 use videoconf_facade::{
-    app,
+    app::{self, Telemetry},
     config::{Config, Flags, Problems},
     error::{self, Unavailable, status::to_status},
+    metrics::Metrics,
     proto::{Conference, v1::GetInfoRequest},
     rocketchat::video_conference,
-    telemetry::logs::{self, Logs},
+    telemetry::{
+        logs::{self, Logs},
+        metrics,
+    },
 };
 
 /// As the program has it.
@@ -46,14 +50,23 @@ struct Serve {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().collect();
     let [_, path, count] = &arguments[..] else {
-        return Err("usage: hot_paths memory|read|refusal|translation|status COUNT".into());
+        return Err(
+            "usage: hot_paths memory|measured|read|refusal|translation|status COUNT".into(),
+        );
     };
     let count = count.parse()?;
     match &**path {
-        "memory" => calls("x", None, count),
+        "memory" => calls(&Metrics::off(), "x", None, count),
+        "measured" => {
+            let (metrics, _prometheus) = metrics::start();
+            calls(&metrics, "x", None, count)
+        }
         // These two with their access lines.
-        "read" => calls("x", Some(prost_types::Duration::default()), count),
-        "refusal" => calls("", None, count),
+        "read" => {
+            let own_read = Some(prost_types::Duration::default());
+            calls(&Metrics::off(), "x", own_read, count)
+        }
+        "refusal" => calls(&Metrics::off(), "", None, count),
         "translation" => {
             for _ in 0..count {
                 let conference = video_conference(black_box(ANSWER)).map_err(|it| it.problem)?;
@@ -77,6 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Asks a facade in this thread, one call after the other on one connection.
 fn calls(
+    metrics: &Metrics,
     call_id: &str,
     max_age: Option<prost_types::Duration>,
     count: usize,
@@ -94,8 +108,14 @@ fn calls(
         tokio::spawn(answer(upstream));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let socket = TcpStream::connect(listener.local_addr()?).await?;
-        let source = app::source(&config)?;
-        tokio::spawn(async move { app::serve(listener, source, &config, pending()).await });
+        let source = app::source(&config, metrics)?;
+        let telemetry = Telemetry {
+            metrics: metrics.clone(),
+            admin: None,
+        };
+        tokio::spawn(async move {
+            app::serve(listener, source, &config, telemetry, pending()).await;
+        });
         let (requests, connection) = h2::client::handshake(socket).await?;
         tokio::spawn(connection);
         let request = frame(&GetInfoRequest {

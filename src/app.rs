@@ -1,7 +1,11 @@
 //! Wiring: the two stacks, each written once, and the server that they make.
 
-use std::future::pending;
+use std::{
+    future::pending,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use http::StatusCode;
 use prost_types::FileDescriptorSet;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
@@ -12,17 +16,20 @@ use crate::{
     lookup::{
         Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Observed, Remember, Retry,
     },
+    metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, names},
     proto,
     rocketchat::Client,
     route::Parameters,
     server::{
-        self, AccessLog, Drain, Listeners, Methods, Protocols, Rpcs,
+        self, AccessLog, Drain, Listeners, Methods, Page, Protocols, Readiness, Routed, Server,
+        Tls,
         layers::{
             Admit, CatchPanic, EndAtDeadline, EndWithDrain, GrpcOnly, Layer, Observe, RequestId,
             Web,
         },
     },
     source::{ConferenceSource, Lookup, Upstream},
+    telemetry::metrics::Prometheus,
 };
 
 /// What reflection shows of ours. The second one lets tools print the details of errors.
@@ -43,27 +50,88 @@ pub fn descriptor_set() -> FileDescriptorSet {
 ///
 /// # Errors
 /// TLS is to be spoken and the system has no trust anchors.
-pub fn source(config: &Config) -> Result<impl ConferenceSource + use<>, String> {
+pub fn source(config: &Config, metrics: &Metrics) -> Result<impl ConferenceSource + use<>, String> {
     let client = Client::new(config.upstream.clone())?;
-    Ok(lookup(client, config))
+    Ok(lookup(client, config, metrics))
 }
 
 /// The source stack of one route, before whatever asks Rocket.Chat, innermost first.
 pub fn lookup<P: Parameters, U: Upstream<P>>(
     client: U,
     config: &Config,
+    metrics: &Metrics,
 ) -> impl Lookup<P> + use<P, U> {
     let allowance = Allowance::new(config.allowance);
+    allowance.watch(metrics, P::ROUTE);
     let answers = Answers::new(config.max_cache_bytes, config.freshness.stale_for);
 
-    let source = Observed::new(client); // innermost, since each attempt counts
+    let source = Observed::new(client, Attempts::new(metrics, P::ROUTE)); // innermost, since each attempt counts
     let source = Bounded::new(source, config.request_timeout); // from when it is sent
-    let source = Budget::new(source, allowance); // one unit an attempt, so inside of retry
+    let source = Budget::new(source, allowance, Turns::new(metrics)); // one unit an attempt, so inside of retry
     let source = Retry::new(source); // outside of the attempts that it adds
     let source = Breaker::new(source); // what isn't tried isn't repeated
     let source = Remember::new(source, answers.clone()); // inside of who may leave
-    let source = Coalesce::new(source); // here callers end and reads begin
+    let source = Coalesce::new(source, Flights::new(metrics)); // here callers end and reads begin
     Cache::new(source, answers, config.freshness) // outermost: no read is the best one
+}
+
+/// What an operator sees of the facade, beside its logs.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// What measures.
+    pub metrics: Metrics,
+    /// Where that can be read.
+    pub admin: Option<Admin>,
+}
+
+/// The operator's port.
+#[derive(Debug)]
+pub struct Admin {
+    /// Where it is.
+    pub listeners: Listeners,
+    /// What was measured.
+    pub prometheus: Prometheus,
+}
+
+impl Telemetry {
+    /// Nothing is measured, and nothing to be seen.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            metrics: Metrics::off(),
+            admin: None,
+        }
+    }
+}
+
+/// The pages of the operator's port.
+fn pages(prometheus: Prometheus, readiness: Readiness) -> Vec<Page> {
+    const TEXT: &str = "text/plain";
+    vec![
+        Page::new("/livez", TEXT, || (StatusCode::OK, b"ok\n".to_vec())),
+        Page::new("/readyz", TEXT, move || {
+            if readiness.is_serving() {
+                (StatusCode::OK, b"ok\n".to_vec())
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, b"leaving\n".to_vec())
+            }
+        }),
+        Page::new("/metrics", Prometheus::CONTENT_TYPE, move || {
+            (StatusCode::OK, prometheus.text())
+        }),
+    ]
+}
+
+/// Has the certificate's end measured.
+fn watch_certificate(metrics: &Metrics, tls: Tls) {
+    metrics.gauge(&names::CERTIFICATE_EXPIRY, move || {
+        let since = |expires: SystemTime| expires.duration_since(UNIX_EPOCH).ok();
+        let expires = tls.expires().and_then(since);
+        expires
+            .map(|it| (it.as_secs_f64(), Vec::new()))
+            .into_iter()
+            .collect()
+    });
 }
 
 /// Serves `source` on `listeners` until `shutdown` is ready and the calls in flight have ended.
@@ -71,8 +139,10 @@ pub async fn serve(
     listeners: impl Into<Listeners>,
     source: impl ConferenceSource,
     config: &Config,
+    telemetry: Telemetry,
     shutdown: impl Future<Output = ()>,
 ) {
+    let Telemetry { metrics, admin } = telemetry;
     let drain = Drain::new(config.shutdown_notice, config.drain_timeout);
     let (health, health_service) = server::health(&[api::SERVICE_NAME]);
 
@@ -87,7 +157,8 @@ pub async fn serve(
 
     // The request stack: what stands around every RPC, outermost first.
     let max_bytes = config.max_request_id_bytes;
-    let log = AccessLog::new(methods);
+    let rpcs = Rpcs::new(&metrics, methods.all().to_vec(), config.handling_seconds);
+    let log = AccessLog::new(methods, rpcs);
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id
@@ -98,11 +169,21 @@ pub async fn serve(
         .layer(Layer(Admit::new(config.max_in_flight))) // before anything that waits
         .layer(Layer(EndWithDrain::new(&drain))) // a status for calls that outlast the server
         .layer(Layer(EndAtDeadline { ceiling })) // innermost: layers take of the caller's time too
-        .service(Rpcs::new(routes.routes()));
+        .service(Routed::new(routes.routes()));
 
     let protocols = Protocols {
         tls: config.tls.clone(),
         http1: config.web_origins.is_some(),
+    };
+    if let Some(tls) = &config.tls {
+        watch_certificate(&metrics, tls.clone());
+    }
+    let readiness = health.readiness();
+    let shown = async {
+        match admin {
+            Some(admin) => server::show(admin.listeners, pages(admin.prometheus, readiness)).await,
+            None => pending().await,
+        }
     };
     let renewal = async {
         match &config.tls {
@@ -110,9 +191,17 @@ pub async fn serve(
             None => pending().await,
         }
     };
-    let bounds = config.connections;
+    let server = Server {
+        listeners: listeners.into(),
+        protocols,
+        bounds: config.connections,
+        connections: Connections::new(&metrics),
+        health,
+        drain,
+    };
     tokio::select! {
-        () = server::serve(listeners.into(), protocols, stack, bounds, health, drain, shutdown) => {}
+        () = server::serve(server, stack, shutdown) => {}
+        () = shown => {}
         () = renewal => {}
         () = log.report_left_out() => {}
     }

@@ -8,6 +8,7 @@ mod failure;
 mod get_info;
 mod health;
 mod json;
+mod operator;
 mod serve;
 mod server;
 

@@ -118,6 +118,20 @@ pub struct CommonFlags {
     #[arg(default_value = "10000")]
     max_in_flight: String,
 
+    /// Show metrics and probes to operators on this address, over HTTP/1, as 127.0.0.1:9464
+    #[arg(long, env = "VIDEOCONF_ADMIN_LISTEN", value_name = "ADDR:PORT")]
+    admin_listen: Option<String>,
+
+    /// Measure grpc_server_handling_seconds, too, for dashboards that ask for it
+    #[arg(
+        long,
+        env = "VIDEOCONF_GRPC_SERVER_HANDLING_SECONDS",
+        value_name = "BOOL"
+    )]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    grpc_server_handling_seconds: String,
+
     /// Serve gRPC-Web to pages of these origins, with commas between them, or of any with *
     #[arg(long, env = "VIDEOCONF_GRPC_WEB_ORIGIN", value_name = "ORIGIN")]
     grpc_web_origin: Option<String>,
@@ -184,6 +198,10 @@ const IN_CLEAR: &str =
 pub(crate) const LISTENING_IN_CLEAR: &str =
     "other machines can connect and there is no --tls-cert, so callers' tokens come in clear";
 
+/// The warning of metrics for everybody.
+const ADMIN_IN_THE_OPEN: &str =
+    "--admin-listen is open to other machines, and asks nobody who they are";
+
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 
@@ -195,6 +213,10 @@ pub struct Config {
     pub reuse_port: bool,
     /// What callers' connections are secured with.
     pub tls: Option<Tls>,
+    /// Where operators look.
+    pub admin_listen: Option<Listen>,
+    /// Whether the classic histogram of calls is measured, too.
+    pub handling_seconds: bool,
     /// Whose pages may make calls from browsers.
     pub web_origins: Option<Origins>,
     /// Where Rocket.Chat is and how it may be spoken to.
@@ -295,6 +317,15 @@ impl CommonFlags {
             count(text, "calls", MAX_IN_FLIGHT)
         });
         let connections = self.connections.check(&mut problems, request_timeout);
+        let admin_listen = self
+            .admin_listen
+            .as_ref()
+            .and_then(|text| problems.check("--admin-listen", text, Listen::parse));
+        let handling_seconds = problems.check(
+            "--grpc-server-handling-seconds",
+            &self.grpc_server_handling_seconds,
+            yes_or_no,
+        );
         let web_origins = self
             .grpc_web_origin
             .as_ref()
@@ -315,12 +346,17 @@ impl CommonFlags {
             None => Some(shared_log_filter(&mut warnings)),
         };
         warnings.extend(ends.warnings());
+        if admin_listen.as_ref().is_some_and(|it| !it.is_loopback()) {
+            warnings.push(ADMIN_IN_THE_OPEN.to_owned());
+        }
 
         let config = || {
             Some(Config {
                 listen: ends.listen?,
                 reuse_port: reuse_port?,
                 tls: ends.tls,
+                admin_listen,
+                handling_seconds: handling_seconds?,
                 web_origins,
                 upstream: rocketchat::Options {
                     base_url: ends.base_url?,

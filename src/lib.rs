@@ -30,6 +30,7 @@ pub mod error;
 pub mod exchange;
 pub mod journal;
 pub mod lookup;
+pub mod metrics;
 pub mod proto;
 pub mod query;
 pub mod record;

@@ -49,6 +49,9 @@ pub struct Refusal {
 }
 
 impl Origin {
+    /// All there are, in their order.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::SharedRead, Self::OwnRead];
+
     /// Where, in a word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -2,6 +2,7 @@
 //! reflection. Knows nothing of conferences.
 
 mod access_log;
+mod admin;
 mod batched;
 mod body;
 mod connection;
@@ -19,12 +20,13 @@ mod tls;
 mod unread;
 
 pub use access_log::AccessLog;
+pub use admin::{Page, show};
 pub use body::Body;
 pub use connection::Bounds;
 pub use greeting::Protocols;
-pub use handler::{Handler, Rpcs};
-pub use health::{Health, health};
-pub use lifecycle::{Drain, serve};
+pub use handler::{Handler, Routed};
+pub use health::{Health, Readiness, health};
+pub use lifecycle::{Drain, Server, serve};
 pub use listeners::Listeners;
 pub use methods::Methods;
 pub use reflection::{files, reflection};

@@ -1,3 +1,4 @@
-//! What the process tells about itself. Logs for now; metrics and traces have their place here.
+//! What the process tells about itself. Traces have their place here, too.
 
 pub mod logs;
+pub mod metrics;

@@ -8,10 +8,12 @@ use std::{
 use clap::Parser;
 use tokio::{net::TcpListener, runtime::Runtime};
 use videoconf_facade::{
-    app,
+    app::{self, Telemetry},
     config::{Config, Flags, Problems},
     lookup::{Direct, Observed},
+    metrics::{Attempts, Metrics},
     rocketchat::Client,
+    route::INFO,
     sandbox::{Options, Sandbox},
     source::ConferenceSource,
 };
@@ -63,10 +65,11 @@ async fn measure(stack: Stack, load: Load) -> Result<Measured, String> {
         .map_err(|error| format!("the sandbox can't listen: {error}"))?;
     let config = config(&sandbox.url())?;
     let address = match stack {
-        Stack::Facade => serve(app::source(&config)?, config).await,
+        Stack::Facade => serve(app::source(&config, &Metrics::off())?, config).await,
         Stack::Without => {
             let client = Client::new(config.upstream.clone())?;
-            serve(Direct::new(Observed::new(client)), config).await
+            let attempts = Attempts::new(&Metrics::off(), &INFO);
+            serve(Direct::new(Observed::new(client, attempts)), config).await
         }
     }?;
     let outcomes = clients::ask(address, load).await?;
@@ -88,6 +91,15 @@ async fn serve(source: impl ConferenceSource, config: Config) -> Result<SocketAd
     let cant_listen = |error| format!("the facade can't listen: {error}");
     let listener = TcpListener::bind(LISTEN).await.map_err(cant_listen)?;
     let address = listener.local_addr().map_err(cant_listen)?;
-    tokio::spawn(async move { app::serve(listener, source, &config, future::pending()).await });
+    tokio::spawn(async move {
+        app::serve(
+            listener,
+            source,
+            &config,
+            Telemetry::off(),
+            future::pending(),
+        )
+        .await;
+    });
     Ok(address)
 }

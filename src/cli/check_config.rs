@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::{print, refuse, say};
+use super::{operator, print, refuse, say};
 use crate::{
     app,
     config::{Config, Flags, Problem, Problems},
+    metrics::Metrics,
     source::ConferenceSource,
+    telemetry::metrics::Prometheus,
 };
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
-        Ok((config, _)) => {
-            for warning in &config.warnings {
+        Ok(checked) => {
+            for warning in &checked.config.warnings {
                 say(format_args!("videoconf-facade: warning: {warning}"));
             }
             print("the configuration is good")
@@ -21,14 +23,28 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     }
 }
 
-/// The configuration and the source that it makes, or every problem, those of the arguments first.
+/// A configuration, and what it makes.
+pub(super) struct Checked<S> {
+    pub(super) config: Config,
+    pub(super) metrics: Metrics,
+    pub(super) prometheus: Option<Prometheus>,
+    pub(super) source: S,
+}
+
+/// The configuration and what it makes, or every problem, those of the arguments first.
 pub(super) fn check(
     flags: &Flags,
     problems: Problems,
-) -> Result<(Config, impl ConferenceSource + use<>), Vec<Problem>> {
+) -> Result<Checked<impl ConferenceSource + use<>>, Vec<Problem>> {
     let config = flags.check(problems)?;
-    match app::source(&config) {
-        Ok(source) => Ok((config, source)),
+    let (metrics, prometheus) = operator::measured(&config);
+    match app::source(&config, &metrics) {
+        Ok(source) => Ok(Checked {
+            config,
+            metrics,
+            prometheus,
+            source,
+        }),
         Err(problem) => {
             let mut problems = Problems::default();
             problems.note(problem);

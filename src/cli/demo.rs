@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     block_on, fail,
     get_info::{self, Call},
-    refuse, say,
+    operator, refuse, say,
     serve::run_facade,
     server::{Server, TlsOptions},
 };
 use crate::{
-    app,
-    config::{CommonFlags, DEFAULT_LISTEN, Problems},
+    app::{self, Telemetry},
+    config::{CommonFlags, DEFAULT_LISTEN, Listen, Problems},
     credentials::{AuthToken, Credentials, UserId},
     proto::v1::GetInfoRequest,
     sandbox::{self, CALLS, Sandbox, USERS, Version},
@@ -29,6 +29,9 @@ use invitation::invitation;
 
 /// For the one call of the demo.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where operators look at a demo, if that is free.
+const DEFAULT_ADMIN_LISTEN: &str = "127.0.0.1:9464";
 
 /// Any free port.
 const FREE_PORT: &str = "127.0.0.1:0";
@@ -88,11 +91,16 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
     let config = flags
         .common
         .check_with(problems, listen, tls, &sandbox.url());
-    let config = match config {
+    let mut config = match config {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
-    let source = match app::source(&config) {
+    let is_anywhere = config.admin_listen.is_none() && !flags.once;
+    if is_anywhere {
+        config.admin_listen = Listen::parse(DEFAULT_ADMIN_LISTEN).ok();
+    }
+    let (metrics, prometheus) = operator::measured(&config);
+    let source = match app::source(&config, &metrics) {
         Ok(source) => source,
         Err(problem) => return fail(problem),
     };
@@ -104,6 +112,14 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         Ok(listeners) => listeners,
         Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
     };
+    let otherwise = is_anywhere.then_some(FREE_PORT);
+    let admin = match operator::admin(&config, prometheus, otherwise).await {
+        Ok(admin) => admin,
+        Err(problem) => return fail(problem),
+    };
+    let for_operators = admin.as_ref().map(|it| it.listeners.addresses());
+    let for_operators = for_operators.and_then(|it| it.first().copied());
+    let telemetry = Telemetry { metrics, admin };
     let address = listeners.addresses().first().map(ToString::to_string);
     let address = address.unwrap_or_else(|| config.listen.to_string());
 
@@ -116,27 +132,31 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
             end.cancel();
         });
     }
+    say(format_args!("Rocket.Chat's stand-in: {}", sandbox.url()));
+    say(format_args!("The facade:             {address}"));
+    if let Some(address) = for_operators {
+        say(format_args!(
+            "For operators:          http://{address}/metrics"
+        ));
+    }
+    say("");
     let show = async {
-        let shown = show_call(&address, certificates.as_ref(), &sandbox, flags.once).await;
+        let shown = show_call(&address, certificates.as_ref(), flags.once).await;
         if flags.once {
             end.cancel();
         }
         shown
     };
-    let (served, shown) = tokio::join!(run_facade(listeners, source, &config, &end), show);
+    let (served, shown) = tokio::join!(
+        run_facade(listeners, source, &config, telemetry, &end),
+        show
+    );
     if flags.once { shown } else { served }
 }
 
 /// Makes a call; the conference goes to stdout, everything else to stderr.
-async fn show_call(
-    address: &str,
-    certificates: Option<&Certificates>,
-    sandbox: &Sandbox,
-    once: bool,
-) -> ExitCode {
+async fn show_call(address: &str, certificates: Option<&Certificates>, once: bool) -> ExitCode {
     let (user, call) = (&USERS[0], &CALLS[0]);
-    say(format_args!("Rocket.Chat's stand-in: {}", sandbox.url()));
-    say(format_args!("The facade:             {address}\n"));
     if !once {
         say(invitation(address, certificates));
     }

@@ -6,10 +6,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{VERSION, block_on, check_config::check, fail, refuse};
+use super::{
+    VERSION, block_on,
+    check_config::{Checked, check},
+    fail, operator, refuse,
+};
 use crate::{
-    app,
+    app::{self, Telemetry},
     config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
+    metrics::names,
     server::{Listeners, Tls},
     source::ConferenceSource,
     telemetry::logs::Logs,
@@ -23,12 +28,18 @@ struct EndSignals {
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     match check(flags, problems) {
-        Ok((config, source)) => block_on(serve(config, source)),
+        Ok(checked) => block_on(serve(checked)),
         Err(problems) => refuse(&problems),
     }
 }
 
-async fn serve(mut config: Config, source: impl ConferenceSource) -> ExitCode {
+async fn serve(checked: Checked<impl ConferenceSource>) -> ExitCode {
+    let Checked {
+        mut config,
+        metrics,
+        prometheus,
+        source,
+    } = checked;
     let listeners = match Listeners::inherited() {
         Ok(None) => match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
             Ok(listeners) => listeners,
@@ -40,13 +51,18 @@ async fn serve(mut config: Config, source: impl ConferenceSource) -> ExitCode {
         }
         Err(error) => return fail(format_args!("can't use a socket of LISTEN_FDS: {error}")),
     };
+    let admin = match operator::admin(&config, prometheus, None).await {
+        Ok(admin) => admin,
+        Err(problem) => return fail(problem),
+    };
+    let telemetry = Telemetry { metrics, admin };
     let hangups = match signal(SignalKind::hangup()) {
         Ok(hangups) => hangups,
         Err(error) => return fail(format_args!("can't wait for signals: {error}")),
     };
     let end = CancellationToken::new();
     tokio::select! {
-        exit = run_facade(listeners, source, &config, &end) => exit,
+        exit = run_facade(listeners, source, &config, telemetry, &end) => exit,
         () = reload_at(hangups, config.tls.as_ref()) => ExitCode::FAILURE,
     }
 }
@@ -78,6 +94,7 @@ pub(super) async fn run_facade(
     listeners: Listeners,
     source: impl ConferenceSource,
     config: &Config,
+    telemetry: Telemetry,
     end: &CancellationToken,
 ) -> ExitCode {
     let mut signals = match EndSignals::listen() {
@@ -85,14 +102,25 @@ pub(super) async fn run_facade(
         Err(error) => return fail(format_args!("can't wait for signals: {error}")),
     };
     let logs = Logs::start(config.logs.clone());
+    let limit = raise_file_limit();
     for listen in listeners.addresses() {
         let tls = config.tls.as_ref().map_or("off", Tls::mode);
         tracing::info!(%listen, tls, version = VERSION, "serving");
     }
+    for listen in telemetry
+        .admin
+        .iter()
+        .flat_map(|it| it.listeners.addresses())
+    {
+        tracing::info!(%listen, "serving operators");
+    }
+    telemetry
+        .metrics
+        .count(&names::LOG_LINES_LOST, logs.losses());
     for warning in &config.warnings {
         tracing::warn!(%warning, "the configuration is odd");
     }
-    if let Some(limit) = raise_file_limit()
+    if let Some(limit) = limit
         && limit < needed_files(config)
     {
         tracing::warn!(
@@ -107,7 +135,7 @@ pub(super) async fn run_facade(
         signals.next().await;
     };
     let exit = tokio::select! {
-        () = app::serve(listeners, source, config, end.cancelled()) => ExitCode::SUCCESS,
+        () = app::serve(listeners, source, config, telemetry, end.cancelled()) => ExitCode::SUCCESS,
         () = second_signal => ExitCode::FAILURE,
         () = logs.report_losses() => ExitCode::FAILURE,
     };

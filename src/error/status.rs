@@ -36,6 +36,13 @@ pub fn refuse(error: &Error, record: &Record) -> Status {
     to_status(error)
 }
 
+/// The reason that callers hear of `error`.
+#[must_use]
+pub fn reason_of(error: &Error) -> &'static str {
+    let (_, reason, _) = row(error);
+    wire_name(reason)
+}
+
 /// The status of `error`, with its details: always an `ErrorInfo`, and what else applies.
 #[must_use]
 pub fn to_status(error: &Error) -> Status {

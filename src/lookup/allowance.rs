@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry::KeyValue;
 use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep_until},
@@ -33,10 +34,15 @@ use tokio::{
 use self::{
     lane::Lane,
     queue::{Place, Waiting},
-    state::{Grant, State, Step},
+    state::{Grant, Standing, State, Step},
     ticket::{Share, Ticket},
 };
-use crate::{claim::Claim, credentials::Fingerprint};
+use crate::{
+    claim::Claim,
+    credentials::Fingerprint,
+    metrics::{Metrics, names},
+    route::Route,
+};
 
 /// What Rocket.Chat allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +119,26 @@ impl Allowance {
         let permit = self.0.lane.enter(claim).await;
         let share = Share::Lane(permit);
         Ok(Ticket::new(self.clone(), credential, share, false))
+    }
+
+    /// Has `metrics` look how the allowance stands, which is that of `route`.
+    pub fn watch(&self, metrics: &Metrics, route: &'static Route) {
+        let look = |value: fn(&Standing) -> Option<usize>| {
+            let allowance = self.clone();
+            move || {
+                let standing = allowance.lock().standing(Instant::now());
+                let labels = || vec![KeyValue::new("route", route.name)];
+                let value = value(&standing).and_then(|it| u32::try_from(it).ok());
+                value
+                    .map(|it| (f64::from(it), labels()))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        metrics.gauge(&names::QUEUE_LENGTH, look(|it| Some(it.waiting)));
+        metrics.gauge(&names::ALLOWANCE_LIMIT, look(|it| it.limit));
+        metrics.gauge(&names::ALLOWANCE_USED, look(|it| it.used));
+        metrics.gauge(&names::ALLOWANCE_OTHERS, look(|it| it.others));
     }
 
     fn queue(&self, credential: Fingerprint, claim: &Claim) -> Result<Queued<'_>, Full> {

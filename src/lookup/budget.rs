@@ -8,6 +8,7 @@ use super::allowance::{Allowance, Full};
 use crate::{
     error::Error,
     exchange::Exchange,
+    metrics::Turns,
     query::{Attempt, Query},
     route::Parameters,
     source::Upstream,
@@ -21,12 +22,17 @@ const WHILE_FULL: Duration = Duration::from_secs(3);
 pub struct Budget<S> {
     inner: S,
     allowance: Allowance,
+    turns: Turns,
 }
 
 impl<S> Budget<S> {
-    /// Spends `allowance` on requests of `inner`.
-    pub fn new(inner: S, allowance: Allowance) -> Self {
-        Self { inner, allowance }
+    /// Spends `allowance` on requests of `inner`, and measures with `turns` how long they wait.
+    pub fn new(inner: S, allowance: Allowance, turns: Turns) -> Self {
+        Self {
+            inner,
+            allowance,
+            turns,
+        }
     }
 }
 
@@ -35,7 +41,9 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
         let asked = Instant::now();
         let credential = query.key.fingerprint;
         let turn = self.allowance.turn(credential, &attempt.claim).await;
-        attempt.journal.waited(asked.elapsed());
+        let waited = asked.elapsed();
+        attempt.journal.waited(waited);
+        self.turns.waited(waited);
         let mut ticket = match turn {
             Ok(ticket) => ticket,
             Err(Full) => {

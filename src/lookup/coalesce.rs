@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     exchange::Exchange,
     journal::Journal,
+    metrics::{self, Flights},
     query::{Attempt, Caller, Connection, Key, Query},
     record::Origin,
     route::Parameters,
@@ -40,6 +41,7 @@ pub struct Coalesce<S, P: Parameters>(Arc<Shared<S, P>>);
 #[derive(Debug)]
 struct Shared<S, P: Parameters> {
     inner: S,
+    measured: Flights,
     /// The newest read of each query that is under way.
     flights: Mutex<HashMap<Key<P>, Flight<P>>>,
 }
@@ -49,6 +51,7 @@ struct Shared<S, P: Parameters> {
 struct Flight<P: Parameters> {
     claim: Claim,
     journal: Journal,
+    measured: metrics::Flight,
     landed: watch::Receiver<Option<Landed<P>>>,
 }
 
@@ -70,10 +73,11 @@ struct Listed<'a, S, P: Parameters> {
 }
 
 impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
-    /// Reads from `inner`.
-    pub fn new(inner: S) -> Self {
+    /// Reads from `inner`, and measures with `flights` for how many.
+    pub fn new(inner: S, flights: Flights) -> Self {
         Self(Arc::new(Shared {
             inner,
+            measured: flights,
             flights: Mutex::default(),
         }))
     }
@@ -109,6 +113,7 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
             && let Some(watching) = want(&flight.claim)
         {
             caller.record.waits_for(flight.journal.clone());
+            flight.measured.joined();
             return Seat {
                 watching,
                 landed: flight.landed.clone(),
@@ -120,9 +125,11 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
         let journal = Journal::default();
         caller.record.waits_for(journal.clone());
         let (land, landed) = watch::channel(None);
+        let measured = self.0.measured.begin();
         let flight = Flight {
             claim: claim.clone(),
             journal: journal.clone(),
+            measured: measured.clone(),
             landed: landed.clone(),
         };
         flights.insert(query.key.clone(), flight);
@@ -131,6 +138,7 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
             query.clone(),
             claim,
             journal,
+            measured,
             land,
         ));
         Seat {
@@ -183,6 +191,7 @@ async fn fly<P: Parameters, S: Upstream<P>>(
     query: Query<P>,
     claim: Claim,
     journal: Journal,
+    _measured: metrics::Flight,
     land: watch::Sender<Option<Landed<P>>>,
 ) {
     let _listed = Listed {

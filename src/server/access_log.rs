@@ -1,5 +1,5 @@
-//! The access line of every RPC, and the bound on what those may fill the log with who have no
-//! business here.
+//! The access line of every RPC, its part in the metrics, and the bound on what those may fill the log with
+//! who have no business here.
 
 use std::{
     net::SocketAddr,
@@ -15,6 +15,7 @@ use super::{Methods, Request, layers::Id};
 use crate::{
     error::status::{code_name, wire_name},
     journal::Read,
+    metrics::{Rpc, Rpcs},
     record::{Origin, Record},
 };
 
@@ -42,6 +43,7 @@ pub struct AccessLog(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     methods: Methods,
+    rpcs: Rpcs,
     cheap: Mutex<Cheap>,
 }
 
@@ -53,11 +55,13 @@ struct Cheap {
     left_out: u64,
 }
 
-/// A call that isn't over, for its access line. One that is dropped was cancelled: the caller has gone.
+/// A call that isn't over, for its access line and the metrics. One that is dropped was cancelled: the caller has
+/// gone.
 #[derive(Debug)]
 pub struct Line {
     log: AccessLog,
     uri: Uri,
+    rpc: Rpc,
     request_id: Option<Id>,
     peer: Option<SocketAddr>,
     record: Record,
@@ -66,9 +70,9 @@ pub struct Line {
 }
 
 impl AccessLog {
-    /// A log whose lines name `methods`, and nothing else.
+    /// A log whose lines name `methods`, and nothing else. Calls are measured with `rpcs`, too.
     #[must_use]
-    pub fn new(methods: Methods) -> Self {
+    pub fn new(methods: Methods, rpcs: Rpcs) -> Self {
         let cheap = Cheap {
             window_began: Instant::now(),
             written: 0,
@@ -76,6 +80,7 @@ impl AccessLog {
         };
         Self(Arc::new(Shared {
             methods,
+            rpcs,
             cheap: Mutex::new(cheap),
         }))
     }
@@ -83,9 +88,11 @@ impl AccessLog {
     /// The line of a call that begins.
     #[must_use]
     pub fn begin(&self, request: &Request, record: Record) -> Line {
+        let method = self.0.methods.find(request.uri().path());
         Line {
             log: self.clone(),
             uri: request.uri().clone(),
+            rpc: self.0.rpcs.begin(method),
             request_id: request.extensions().get().cloned(),
             peer: request.extensions().get().copied(),
             record,
@@ -172,7 +179,7 @@ impl Line {
         if read.attempts == 0 && !is_routine && !self.log.0.cheap().admit() {
             return;
         }
-        let is_known = self.log.0.methods.contains(path);
+        let is_known = self.log.0.methods.find(path).is_some();
         let refusal = self.record.refusal();
         macro_rules! access_line {
             ($level:ident) => {
@@ -207,6 +214,8 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        let time = self.record.arrived().elapsed();
+        self.rpc.end(self.code, time, &self.record);
         self.write();
     }
 }

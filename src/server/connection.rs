@@ -27,6 +27,7 @@ use super::{
     greeting::Greeted,
     unread::{Progress, Taken},
 };
+use crate::metrics::End;
 pub(super) use calls::Current;
 use calls::{Calls, Spawn};
 
@@ -74,7 +75,7 @@ pub struct Bounds {
     pub grace: Duration,
 }
 
-/// Serves `stack` on `stream` until one of its `bounds`, or its client, or `shutdown` ends it.
+/// Serves `stack` on `stream` until one of its `bounds`, or its client, or `shutdown` ends it, and says which.
 pub(super) async fn serve(
     stream: Greeted<impl AsyncRead + AsyncWrite + Unpin + 'static>,
     peer: SocketAddr,
@@ -82,7 +83,7 @@ pub(super) async fn serve(
     calls: TaskTracker,
     bounds: Bounds,
     shutdown: CancellationToken,
-) {
+) -> End {
     let calls = Arc::new(Calls::new(calls));
     let is_http1 = stream.is_http1();
     let stream = Batched::new(stream);
@@ -117,9 +118,16 @@ pub(super) async fn serve(
         stream.drive(life.map(Some)).await
     };
     match ended {
-        Ok(Some(Ok(())) | None) => {}
-        Ok(Some(Err(error))) => tracing::debug!(%error, "connection ended with an error"),
-        Err(error) => tracing::debug!(%error, "connection ended, since nothing can be sent on it"),
+        Ok(Some(Ok(end))) => end,
+        Ok(None) => End::Stalled,
+        Ok(Some(Err(error))) => {
+            tracing::debug!(%error, "connection ended with an error");
+            End::Error
+        }
+        Err(error) => {
+            tracing::debug!(%error, "connection ended, since nothing can be sent on it");
+            End::Stalled
+        }
     }
 }
 
@@ -143,23 +151,25 @@ async fn live<C: GracefulConnection>(
     calls: &Calls,
     bounds: Bounds,
     shutdown: CancellationToken,
-) -> Result<(), C::Error> {
+) -> Result<End, C::Error> {
     let age = bounds
         .max_age
         .mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64());
-    let grace = tokio::select! {
-        ended = &mut connection => return ended,
-        () = shutdown.cancelled() => None,
-        () = calls.idle_for(bounds.idle_timeout) => Some(bounds.grace),
-        () = sleep(age) => Some(bounds.grace),
+    let end = tokio::select! {
+        ended = &mut connection => return ended.map(|()| End::Client),
+        () = shutdown.cancelled() => End::Shutdown,
+        () = calls.idle_for(bounds.idle_timeout) => End::Idle,
+        () = sleep(age) => End::Age,
     };
     // GOAWAY: the calls under way go on, and new ones go elsewhere.
     connection.as_mut().graceful_shutdown();
-    match grace {
-        Some(grace) => timeout(grace, connection).await.unwrap_or(Ok(())),
-        // The drain has its own.
-        None => connection.await,
+    if end == End::Shutdown {
+        // The drain has a grace of its own.
+        connection.await?;
+    } else if let Ok(ended) = timeout(bounds.grace, connection).await {
+        ended?;
     }
+    Ok(end)
 }
 
 fn http2(spawn: Spawn) -> http2::Builder<Spawn> {

@@ -22,9 +22,9 @@ pub trait Handler: Send + Sync + 'static {
 
 /// The RPCs, innermost of all.
 #[derive(Clone, Debug)]
-pub struct Rpcs(Routes);
+pub struct Routed(Routes);
 
-impl Rpcs {
+impl Routed {
     /// The RPCs of `routes`.
     #[must_use]
     pub fn new(routes: Routes) -> Self {
@@ -32,7 +32,7 @@ impl Rpcs {
     }
 }
 
-impl Handler for Rpcs {
+impl Handler for Routed {
     async fn handle(&self, request: Request) -> Response {
         let answer: Result<_, Infallible> = self.0.clone().call(request).await;
         let Ok(mut response) = answer;

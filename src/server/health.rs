@@ -33,6 +33,10 @@ enum Stage {
     Left,
 }
 
+/// Tells whether the server says SERVING.
+#[derive(Clone, Debug)]
+pub struct Readiness(watch::Receiver<Stage>);
+
 /// The health service.
 #[derive(Clone, Debug)]
 pub struct HealthService {
@@ -57,7 +61,21 @@ pub fn health(services: &[&'static str]) -> (Health, HealthServer<HealthService>
     (Health(health), HealthServer::new(service))
 }
 
+impl Readiness {
+    /// Whether it does at this moment.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.0.borrow().status() == ServingStatus::Serving
+    }
+}
+
 impl Health {
+    /// For those who ask in another way.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness(self.0.subscribe())
+    }
+
     /// Says NOT_SERVING to whoever asks or watches.
     pub(super) fn stop_serving(&self) {
         self.0.send_replace(Stage::Leaving);

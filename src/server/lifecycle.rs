@@ -21,6 +21,7 @@ use super::{
     memory::Memory,
     strangers::Strangers,
 };
+use crate::metrics::{Connections, End};
 
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
@@ -59,6 +60,22 @@ impl Drain {
     }
 }
 
+/// What serves, but for what it serves.
+pub struct Server {
+    /// Where connections come in.
+    pub listeners: Listeners,
+    /// What they may speak.
+    pub protocols: Protocols,
+    /// What bounds their lives.
+    pub bounds: Bounds,
+    /// What measures them.
+    pub connections: Connections,
+    /// Says that it ends.
+    pub health: Health,
+    /// How it ends.
+    pub drain: Drain,
+}
+
 /// What all connections share.
 struct Shared<H> {
     stack: Arc<H>,
@@ -67,6 +84,7 @@ struct Shared<H> {
     /// Their calls.
     calls: TaskTracker,
     strangers: Strangers,
+    connections: Connections,
     /// Cancelled when they are to leave.
     leave: CancellationToken,
 }
@@ -88,24 +106,24 @@ struct Places {
     reported_at: Option<Instant>,
 }
 
-/// Serves `stack` on `listeners`, by `protocols`, until `shutdown` is ready. Then `drain` begins: whoever asks
-/// for health hears of it, a while later no connection is accepted any more, and the calls in flight have
-/// their time.
-pub async fn serve(
-    listeners: Listeners,
-    protocols: Protocols,
-    stack: impl Handler,
-    bounds: Bounds,
-    health: Health,
-    drain: Drain,
-    shutdown: impl Future<Output = ()>,
-) {
+/// Serves `stack` until `shutdown` is ready. Then the drain begins: whoever asks for health hears of it, a
+/// while later no connection is accepted any more, and the calls in flight have their time.
+pub async fn serve(server: Server, stack: impl Handler, shutdown: impl Future<Output = ()>) {
+    let Server {
+        listeners,
+        protocols,
+        bounds,
+        connections,
+        health,
+        drain,
+    } = server;
     let shared = Arc::new(Shared {
         stack: Arc::new(stack),
         protocols,
         bounds,
         calls: TaskTracker::new(),
         strangers: Strangers::default(),
+        connections,
         leave: CancellationToken::new(),
     });
     let mut doors = Doors {
@@ -207,6 +225,7 @@ async fn connection(
     shared: Arc<Shared<impl Handler>>,
     _place: OwnedSemaphorePermit,
 ) {
+    let open = shared.connections.accepted();
     // Answers are small and whole; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting nodelay failed");
@@ -216,18 +235,12 @@ async fn connection(
     // Boxed, as TLS has a large one, and the connection would hold it to its end.
     let greeted = Box::pin(greet(stream, peer, protocols, time, &shared.strangers)).await;
     let Some(stream) = greeted else {
-        return;
+        return open.ended(End::Handshake);
     };
     let (stack, calls) = (shared.stack.clone(), shared.calls.clone());
-    connection::serve(
-        stream,
-        peer,
-        stack,
-        calls,
-        shared.bounds,
-        shared.leave.clone(),
-    )
-    .await;
+    let leave = shared.leave.clone();
+    let end = connection::serve(stream, peer, stack, calls, shared.bounds, leave).await;
+    open.ended(end);
 }
 
 /// Ready when no call is in flight, and none is a moment later.

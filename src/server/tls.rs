@@ -88,6 +88,12 @@ impl Tls {
         Some(self.0.files.certificate.problem(&problem))
     }
 
+    /// When the certificate that is used at the moment expires, if that can be told.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.current().identity.expires()
+    }
+
     /// Has the files looked at now.
     pub fn reload(&self) {
         self.0.hurry.notify_one();

@@ -74,6 +74,13 @@ impl Logs {
         self.lines.lost()
     }
 
+    /// How many lines were lost, for whoever looks later.
+    pub fn losses(&self) -> impl Fn() -> f64 + Send + Sync + use<> {
+        let lines = self.lines.clone();
+        #[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+        move || lines.lost() as f64
+    }
+
     /// Says now and then how many lines were lost. A report that is lost itself is one more to
     /// report.
     pub async fn report_losses(&self) {

@@ -22,6 +22,7 @@ const GROUND: &[&str] = &[
     "deadline",
     "journal",
     "record",
+    "metrics",
     "proto",
     "tls",
 ];

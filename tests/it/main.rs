@@ -20,6 +20,7 @@ mod log_pressure;
 mod lossless;
 mod lossless_properties;
 mod messages;
+mod metrics;
 mod not_grpc;
 mod outages;
 mod readme;

@@ -18,9 +18,10 @@ use clap::Parser;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 use videoconf_facade::{
-    app,
+    app::{self, Telemetry},
     config::{Config, Flags, Problems},
     error::Error,
+    metrics::Metrics,
     proto::{
         Conference,
         v1::{
@@ -95,7 +96,7 @@ impl Facade {
     /// With the flags of `serve`.
     pub async fn with(flags: &[&str]) -> Self {
         let config = config(flags);
-        let source = app::source(&config).expect("a client");
+        let source = app::source(&config, &Metrics::off()).expect("a client");
         Self::serve(source, config).await
     }
 
@@ -113,7 +114,7 @@ impl Facade {
         let (shutdown, asked) = oneshot::channel();
         let served = tokio::spawn(async move {
             // A test that ends without asking drops the sender, which is as good.
-            app::serve(listener, source, &config, async {
+            app::serve(listener, source, &config, Telemetry::off(), async {
                 let _ = asked.await;
             })
             .await;

@@ -45,6 +45,17 @@ pub(super) enum Grant {
     Unlimited,
 }
 
+/// How much of the allowance is used, in requests a window; nothing if there is no limit.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// How many reads wait.
+    pub(super) waiting: usize,
+    pub(super) limit: Option<usize>,
+    pub(super) used: Option<usize>,
+    /// What others are expected to use.
+    pub(super) others: Option<usize>,
+}
+
 /// What there is to do for who hands out turns.
 pub(super) enum Step {
     /// Nobody waits.
@@ -67,6 +78,16 @@ impl State {
 
     pub(super) fn is_unlimited(&self, credential: Fingerprint) -> bool {
         self.window.is_none() || self.marks.is_unlimited(credential, Instant::now())
+    }
+
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        let window = self.window.as_ref();
+        Standing {
+            waiting: self.queue.len(),
+            limit: window.map(Window::limit),
+            used: window.map(|window| window.used(now)),
+            others: window.map(|window| window.limit() - window.limit_beside_others(now)),
+        }
     }
 
     /// Tells those who wait for the read at `place` when its turn may come.

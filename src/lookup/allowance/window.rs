@@ -264,7 +264,7 @@ impl Window {
     }
 
     /// How many of ours are in the window.
-    fn used(&self, now: Instant) -> usize {
+    pub(super) fn used(&self, now: Instant) -> usize {
         let is_in = |send: &&Send| send.at + self.span() > now;
         self.sends.iter().rev().take_while(is_in).count()
     }
@@ -284,7 +284,7 @@ impl Window {
     }
 
     /// Ours: what is configured, or less if Rocket.Chat says so.
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit.requests.min(self.common_limit()) as usize
     }
 
@@ -293,7 +293,7 @@ impl Window {
         self.neighbours.limit().unwrap_or(self.limit.requests)
     }
 
-    fn limit_beside_others(&self, now: Instant) -> usize {
+    pub(super) fn limit_beside_others(&self, now: Instant) -> usize {
         let common = self.common_limit();
         let others = self.neighbours.expected(now, self.limit.span, common);
         let left = (f64::from(common) - others).floor();

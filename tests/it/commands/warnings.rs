@@ -105,6 +105,23 @@ async fn our_own_filter_is_read_strictly() {
 }
 
 #[tokio::test]
+async fn metrics_for_everybody_are_warned_of() {
+    for (address, is_open) in [
+        ("127.0.0.1:9464", false),
+        ("[::1]:9464", false),
+        ("localhost:9464", false),
+        ("0.0.0.0:9464", true),
+        ("192.0.2.1:9464", true),
+        ("metrics.example.org:9464", true),
+    ] {
+        let ended = check(LOOPBACK, &["--admin-listen", address], &[]).await;
+        assert_eq!(ended.status, Some(0), "{address}: {}", ended.stderr);
+        let start = format!("{PREFIX}warning: --admin-listen ");
+        assert_eq!(ended.stderr.starts_with(&start), is_open, "{address}");
+    }
+}
+
+#[tokio::test]
 async fn tokens_in_clear_are_warned_of() {
     for (url, is_clear) in [
         ("http://chat", true),

@@ -15,6 +15,7 @@ use videoconf_facade::{
     deadline::{Deadline, Limit},
     error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment, RateLimit},
+    metrics::Metrics,
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
@@ -328,7 +329,7 @@ impl Lookups {
     pub fn before(fake: &Fake, flags: &[&str]) -> Self {
         let flags = [&["--upstream-url", "http://unused"], flags].concat();
         Self {
-            lookup: Arc::new(app::lookup(fake.clone(), &config(&flags))),
+            lookup: Arc::new(app::lookup(fake.clone(), &config(&flags), &Metrics::off())),
             key: FingerprintKey::random(),
         }
     }

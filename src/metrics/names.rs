@@ -1,0 +1,70 @@
+//! The names of all instruments, as OpenTelemetry has them. Prometheus has `_` for each dot, the unit at the
+//! end, and `_total` after counters.
+
+/// An instrument's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    /// The name itself.
+    pub name: &'static str,
+    /// Its unit, as UCUM writes it; what is in braces is for people.
+    pub unit: &'static str,
+    /// What it tells.
+    pub about: &'static str,
+}
+
+macro_rules! names {
+    ($($constant:ident = $name:literal, $unit:literal, $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub const $constant: Name = Name { name: $name, unit: $unit, about: $about };
+        )*
+
+        /// Every name.
+        pub const ALL: &[Name] = &[$($constant),*];
+    };
+}
+
+names! {
+    // OpenTelemetry's.
+    RPC_DURATION = "rpc.server.call.duration", "s", "How long calls took, until the end of their answers";
+    HTTP_DURATION = "http.client.request.duration", "s", "How long requests to Rocket.Chat took, until the end of their answers";
+
+    // Those that gRPC's classic dashboards ask for.
+    STARTED = "grpc_server_started", "", "Calls that came";
+    HANDLED = "grpc_server_handled", "", "Calls that ended, refused and cancelled ones included";
+    HANDLING = "grpc_server_handling_seconds", "", "How long calls took, with --grpc-server-handling-seconds";
+
+    // Our own: calls.
+    IN_FLIGHT = "videoconf.calls.in_flight", "{call}", "Calls that have come and not ended";
+    REFUSALS = "videoconf.refusals", "{call}", "Calls that were refused, by ErrorInfo's reason and, where a reason has several causes, its problem";
+    ANSWERS = "videoconf.answers", "{call}", "Calls that were answered, by where the answer came from";
+    ANSWER_AGE = "videoconf.answer.age", "s", "How old answers were when their calls came";
+
+    // Our own: reads.
+    READS_IN_FLIGHT = "videoconf.reads.in_flight", "{read}", "Reads of Rocket.Chat that wait for their turn or are under way";
+    READ_CALLERS = "videoconf.read.callers", "{call}", "For how many calls a read was made";
+    TURN_WAIT = "videoconf.turn.wait", "s", "How long requests to Rocket.Chat waited for their turn";
+    QUEUE_LENGTH = "videoconf.queue.length", "{read}", "Reads that wait for their turn";
+    ALLOWANCE_LIMIT = "videoconf.allowance.limit", "{request}", "How many requests Rocket.Chat allows our address in a window";
+    ALLOWANCE_USED = "videoconf.allowance.used", "{request}", "How many of them we have sent in the last window";
+    ALLOWANCE_OTHERS = "videoconf.allowance.others", "{request}", "How many of them others at our address are expected to send in a window";
+
+    // Our own: connections.
+    CONNECTIONS_OPEN = "videoconf.connections.open", "{connection}", "Connections that are open";
+    CONNECTIONS_ACCEPTED = "videoconf.connections.accepted", "{connection}", "Connections that were accepted";
+    CONNECTIONS_ENDED = "videoconf.connections.ended", "{connection}", "Connections that ended, by why";
+
+    // Our own: the process.
+    CERTIFICATE_EXPIRY = "videoconf.certificate.expiry.timestamp", "s", "When the server's certificate expires, in seconds since 1970";
+    LOG_LINES_LOST = "videoconf.log.lines_lost", "{line}", "Log lines that were lost, since nobody took them";
+    BUILD_INFO = "videoconf.build_info", "", "1, with the version and the commit";
+
+    // Prometheus' own, for any process.
+    CPU_SECONDS = "process_cpu_seconds", "", "User and system time, in seconds";
+    RESIDENT_MEMORY = "process_resident_memory_bytes", "", "Resident memory, in bytes";
+    VIRTUAL_MEMORY = "process_virtual_memory_bytes", "", "Virtual memory, in bytes";
+    OPEN_FDS = "process_open_fds", "", "Open file descriptors";
+    MAX_FDS = "process_max_fds", "", "How many file descriptors may be open";
+    THREADS = "process_threads", "", "Threads";
+    START_TIME = "process_start_time_seconds", "", "When the process started, in seconds since 1970";
+}

@@ -1,0 +1,188 @@
+//! Reads of Rocket.Chat: the flights that callers share, their turns, and each request.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use http::StatusCode;
+use opentelemetry::{
+    KeyValue,
+    metrics::{BoundHistogram, BoundUpDownCounter, Histogram},
+};
+use tokio::time::Instant;
+
+use super::{Metrics, names};
+use crate::{error::Error, error::status::reason_of, exchange::Exchange, route::Route};
+
+/// The buckets of requests and turns, in seconds.
+const DURATIONS: [f64; 15] = [
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
+];
+
+/// The buckets of callers on one read.
+const CALLERS: [f64; 11] = [
+    1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0,
+];
+
+/// Measures what callers share.
+#[derive(Clone, Debug)]
+pub struct Flights {
+    in_flight: BoundUpDownCounter<i64>,
+    callers: BoundHistogram<f64>,
+}
+
+/// A read that callers share, from its beginning to its end. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Flight(Arc<Boarded>);
+
+#[derive(Debug)]
+struct Boarded {
+    flights: Flights,
+    callers: AtomicU32,
+}
+
+/// Measures how long requests wait for their turn.
+#[derive(Clone, Debug)]
+pub struct Turns(BoundHistogram<f64>);
+
+/// Measures requests to a route.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    durations: Histogram<f64>,
+    route: &'static Route,
+}
+
+/// A request that isn't over. One that is dropped was given up, and is measured too.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    attempts: &'a Attempts,
+    began: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    status: Option<u16>,
+    error_type: Option<&'static str>,
+}
+
+impl Flights {
+    /// Measures with `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            in_flight: metrics.up_down_counter(&names::READS_IN_FLIGHT).bind(&[]),
+            callers: metrics.histogram(&names::READ_CALLERS, &CALLERS).bind(&[]),
+        }
+    }
+
+    /// A read begins, for one caller.
+    #[must_use]
+    pub fn begin(&self) -> Flight {
+        self.in_flight.add(1);
+        Flight(Arc::new(Boarded {
+            flights: self.clone(),
+            callers: AtomicU32::new(1),
+        }))
+    }
+}
+
+impl Flight {
+    /// One more caller joins it.
+    pub fn joined(&self) {
+        self.0.callers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Boarded {
+    fn drop(&mut self) {
+        self.flights.in_flight.add(-1);
+        let callers = f64::from(*self.callers.get_mut());
+        self.flights.callers.record(callers);
+    }
+}
+
+impl Turns {
+    /// Measures with `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self(metrics.histogram(&names::TURN_WAIT, &DURATIONS).bind(&[]))
+    }
+
+    /// A turn came, or didn't, after `time`.
+    pub fn waited(&self, time: Duration) {
+        self.0.record(time.as_secs_f64());
+    }
+}
+
+impl Attempts {
+    /// Measures requests to `route` with `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics, route: &'static Route) -> Self {
+        Self {
+            durations: metrics.histogram(&names::HTTP_DURATION, &DURATIONS),
+            route,
+        }
+    }
+
+    /// A request begins.
+    #[must_use]
+    pub fn begin(&self) -> Attempt<'_> {
+        Attempt {
+            attempts: self,
+            began: Instant::now(),
+            outcome: Outcome {
+                status: None,
+                error_type: Some("given up"),
+            },
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// It is over, with what came back.
+    pub fn end<T>(mut self, exchange: &Exchange<T>) {
+        self.outcome = Outcome {
+            status: exchange
+                .head
+                .map(|head| head.status)
+                .filter(|it| is_known(*it)),
+            error_type: exchange.result.as_ref().err().map(error_type),
+        };
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut labels = vec![
+            KeyValue::new("http.request.method", self.attempts.route.verb.to_string()),
+            KeyValue::new("url.template", self.attempts.route.name),
+        ];
+        if let Some(status) = self.outcome.status {
+            labels.push(KeyValue::new(
+                "http.response.status_code",
+                i64::from(status),
+            ));
+        }
+        if let Some(error_type) = self.outcome.error_type {
+            labels.push(KeyValue::new("error.type", error_type));
+        }
+        let time = self.began.elapsed().as_secs_f64();
+        self.attempts.durations.record(time, &labels);
+    }
+}
+
+/// What went wrong, in constant words.
+fn error_type(error: &Error) -> &'static str {
+    error.problem().unwrap_or_else(|| reason_of(error))
+}
+
+/// Whether a status has a name, or is one of Cloudflare's, so that no server makes up labels.
+fn is_known(status: u16) -> bool {
+    let named = StatusCode::from_u16(status).is_ok_and(|it| it.canonical_reason().is_some());
+    named || (520..=530).contains(&status)
+}

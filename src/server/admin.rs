@@ -1,0 +1,113 @@
+//! The operator's port: pages over HTTP/1, apart from callers and their limits.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+
+use super::Listeners;
+
+/// How many connections there are at a time; others wait in the system's queue. A handful is needed.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a connection may go without a whole request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The largest head of a request, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// After a failed accept, as with no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that can be looked at.
+#[derive(Clone)]
+pub struct Page {
+    path: &'static str,
+    content_type: &'static str,
+    look: Arc<dyn Fn() -> (StatusCode, Vec<u8>) + Send + Sync>,
+}
+
+type Request = http::Request<Incoming>;
+type Response = http::Response<Full<Bytes>>;
+
+impl Page {
+    /// The page at `path`, as `look` finds it.
+    pub fn new(
+        path: &'static str,
+        content_type: &'static str,
+        look: impl Fn() -> (StatusCode, Vec<u8>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            path,
+            content_type,
+            look: Arc::new(look),
+        }
+    }
+}
+
+/// Shows `pages` to whoever comes to `listeners`. Never ready.
+pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let pages: Arc<[Page]> = pages.into();
+    let mut connections = JoinSet::new();
+    loop {
+        let place = places.clone().acquire_owned().await;
+        let accepted = tokio::select! {
+            accepted = listeners.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let pages = pages.clone();
+        connections.spawn(async move {
+            let _place = place;
+            let service = service_fn(move |request: Request| {
+                let answer = answer(&pages, &request);
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(MAX_HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the admin port ended with an error");
+            }
+        });
+    }
+}
+
+fn answer(pages: &[Page], request: &Request) -> Response {
+    let path = request.uri().path();
+    let Some(page) = pages.iter().find(|page| page.path == path) else {
+        let paths: Vec<_> = pages.iter().map(|page| page.path).collect();
+        let words = format!("There is {}.\n", paths.join(", "));
+        return respond(StatusCode::NOT_FOUND, "text/plain", words.into());
+    };
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let words = b"There is nothing to change here.\n".to_vec();
+        let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain", words);
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(header::ALLOW, allowed);
+        return response;
+    }
+    let (status, body) = (page.look)();
+    respond(status, page.content_type, body)
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}

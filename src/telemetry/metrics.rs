@@ -1,0 +1,118 @@
+//! Metrics for Prometheus.
+
+use opentelemetry::{KeyValue, metrics::MeterProvider};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::metrics::{Metrics, names};
+
+/// What was measured, for whoever asks.
+#[derive(Debug)]
+pub struct Prometheus {
+    registry: Registry,
+    /// As long as this is there, there is something to ask for.
+    _provider: SdkMeterProvider,
+}
+
+/// Measures from now on: where instruments are made, and where what they measured can be read.
+#[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "an empty registry takes a collector"
+)]
+pub fn start() -> (Metrics, Prometheus) {
+    let registry = Registry::new();
+    let exporter = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .scope_info_enabled(false)
+        .without_target_info()
+        .build()
+        .expect("a registry that is empty takes a collector");
+    let provider = SdkMeterProvider::builder()
+        .with_reader(exporter)
+        .with_resource(Resource::builder_empty().build())
+        .build();
+    let metrics = Metrics::new(provider.meter(env!("CARGO_PKG_NAME")));
+    measure_process(&metrics);
+    let prometheus = Prometheus {
+        registry,
+        _provider: provider,
+    };
+    (metrics, prometheus)
+}
+
+impl Prometheus {
+    /// The content type of [`text`](Self::text).
+    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// All that was measured, in Prometheus' text format.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Fails for a family without a metric, of which the registry gives none.
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics can't be written");
+        }
+        text
+    }
+}
+
+fn measure_process(metrics: &Metrics) {
+    metrics.gauge(&names::BUILD_INFO, || {
+        let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
+        let commit = KeyValue::new("commit", env!("VIDEOCONF_BUILD_COMMIT"));
+        vec![(1.0, vec![version, commit])]
+    });
+    #[cfg(target_os = "linux")]
+    linux::measure_process(metrics);
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use procfs::{
+        WithCurrentSystemInfo, boot_time_secs,
+        process::{LimitValue, Process, Stat},
+        ticks_per_second,
+    };
+
+    use crate::metrics::{Metrics, names};
+
+    /// What the system says of us, under Prometheus' own names.
+    #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 bytes")]
+    pub(super) fn measure_process(metrics: &Metrics) {
+        let gauge = |name, look: fn(&Process, Stat) -> Option<f64>| {
+            metrics.gauge(name, move || {
+                let value = myself().and_then(|(process, stat)| look(&process, stat));
+                value.map(|value| (value, Vec::new())).into_iter().collect()
+            });
+        };
+        gauge(&names::RESIDENT_MEMORY, |_, stat| {
+            Some(stat.rss_bytes().get() as f64)
+        });
+        gauge(&names::VIRTUAL_MEMORY, |_, stat| Some(stat.vsize as f64));
+        gauge(&names::THREADS, |_, stat| Some(stat.num_threads as f64));
+        gauge(&names::OPEN_FDS, |process, _| {
+            process.fd_count().ok().map(|count| count as f64)
+        });
+        gauge(&names::MAX_FDS, |process, _| {
+            match process.limits().ok()?.max_open_files.soft_limit {
+                LimitValue::Value(limit) => Some(limit as f64),
+                LimitValue::Unlimited => None,
+            }
+        });
+        gauge(&names::START_TIME, |_, stat| {
+            let since_boot = stat.starttime as f64 / ticks_per_second() as f64;
+            Some(boot_time_secs().ok()? as f64 + since_boot)
+        });
+        metrics.count(&names::CPU_SECONDS, || {
+            let ticks = myself().map_or(0, |(_, stat)| stat.utime + stat.stime);
+            ticks as f64 / ticks_per_second() as f64
+        });
+    }
+
+    fn myself() -> Option<(Process, Stat)> {
+        let process = Process::myself().ok()?;
+        let stat = process.stat().ok()?;
+        Some((process, stat))
+    }
+}

@@ -1,0 +1,296 @@
+//! What is measured agrees with what callers saw, and grows with nothing that they send.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{
+    GET_INFO, SMALLEST,
+    authority::Authority,
+    process::{Server, run},
+    raw::{Answer, Connection, frame, said_to},
+    request, sandbox, soon,
+    tls::{client, connect},
+};
+use rustix::process::Signal;
+use videoconf_facade::sandbox::{Reply, Sandbox, USERS};
+
+const SERVICE: &str = "rocketchat.videoconference.v1.VideoConferenceService";
+
+const NO_LIMIT: [&str; 2] = ["--upstream-limit", "none"];
+
+/// A facade that operators can look at, and where.
+async fn watched(sandbox: &Sandbox, flags: &[&str]) -> (Server, SocketAddr) {
+    let always = ["--admin-listen", "127.0.0.1:0"];
+    let server = Server::before(sandbox, &[&always, flags].concat()).await;
+    let line = server.process.stderr.message("serving operators").await;
+    let admin = line["listen"].as_str().and_then(|it| it.parse().ok());
+    (server, admin.expect("an address"))
+}
+
+/// What a request to the admin port gets, head and all.
+async fn asked(admin: SocketAddr, method: &str, path: &str) -> String {
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    String::from_utf8(said_to(admin, request.as_bytes()).await).expect("text")
+}
+
+/// The lines of `/metrics`, by all before their value.
+async fn measured(admin: SocketAddr) -> BTreeMap<String, f64> {
+    let text = asked(admin, "GET", "/metrics").await;
+    let (head, body) = text.split_once("\r\n\r\n").expect("a body");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    let lines = body.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect("a value");
+            (series.to_owned(), value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+/// How many calls of `GetInfo` ended with `code`, as the classic counter has it.
+fn handled(measured: &BTreeMap<String, f64>, code: &str) -> f64 {
+    let series = format!(
+        "grpc_server_handled_total{{grpc_code=\"{code}\",grpc_method=\"GetInfo\",\
+         grpc_service=\"{SERVICE}\",grpc_type=\"unary\"}}"
+    );
+    measured.get(&series).copied().unwrap_or_default()
+}
+
+/// Waits until `is_it` holds for what was measured.
+async fn until(
+    admin: SocketAddr,
+    is_it: impl Fn(&BTreeMap<String, f64>) -> bool,
+) -> BTreeMap<String, f64> {
+    soon(async {
+        loop {
+            let measured = measured(admin).await;
+            if is_it(&measured) {
+                return measured;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn counts_agree_with_what_callers_saw() {
+    let sandbox = sandbox().await;
+    let (server, admin) = watched(&sandbox, &NO_LIMIT).await;
+    let mut connection = Connection::open(server.address).await;
+
+    sandbox.always(Reply::json(200, SMALLEST));
+    for _ in 0..7 {
+        assert_eq!(connection.get_info("x", &[]).await.grpc_status(), "0");
+    }
+    for _ in 0..3 {
+        assert_eq!(connection.get_info("", &[]).await.grpc_status(), "3");
+    }
+    sandbox.always(Reply::hang());
+    for _ in 0..2 {
+        let hurried = [("grpc-timeout", "50m")];
+        assert_eq!(connection.get_info("y", &hurried).await.grpc_status(), "4");
+    }
+    let before = sandbox.requests().len();
+    let headers = [("x-user-id", USERS[0].id), ("x-auth-token", USERS[0].token)];
+    let leaving = connection
+        .send(GET_INFO, &headers, frame(&request("z")))
+        .await;
+    soon(sandbox.wait_for_requests(before + 1)).await;
+    drop(leaving);
+
+    let measured = until(admin, |it| handled(it, "Canceled") > 0.0).await;
+    for (code, expected) in [
+        ("OK", 7.0),
+        ("InvalidArgument", 3.0),
+        ("DeadlineExceeded", 2.0),
+        ("Canceled", 1.0),
+    ] {
+        assert_eq!(handled(&measured, code), expected, "{code}");
+    }
+    let started = format!(
+        "grpc_server_started_total{{grpc_method=\"GetInfo\",grpc_service=\"{SERVICE}\",grpc_type=\"unary\"}}"
+    );
+    for (series, expected) in [
+        (&*started, 13.0),
+        (
+            "videoconf_refusals_total{problem=\"\",reason=\"INVALID_CALL_ID\"}",
+            3.0,
+        ),
+        (
+            "videoconf_refusals_total{problem=\"\",reason=\"DEADLINE_EXCEEDED\"}",
+            2.0,
+        ),
+        ("videoconf_answers_total{source=\"own read\"}", 7.0),
+        ("videoconf_answer_age_seconds_count", 7.0),
+        ("videoconf_calls_in_flight", 0.0),
+        ("videoconf_connections_open", 1.0),
+        ("videoconf_connections_accepted_total", 1.0),
+    ] {
+        assert_eq!(measured.get(series), Some(&expected), "{series}");
+    }
+    let requests = format!(
+        "http_client_request_duration_seconds_count{{http_request_method=\"GET\",\
+         http_response_status_code=\"200\",url_template=\"video-conference.info\"}}"
+    );
+    assert_eq!(measured.get(&requests), Some(&7.0));
+}
+
+#[tokio::test]
+async fn nothing_that_callers_send_makes_a_series() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let (server, admin) = watched(&sandbox, &NO_LIMIT).await;
+    let mut connection = Connection::open(server.address).await;
+    let mut ask = async |number: usize| {
+        let (id, token) = (format!("user-{number}"), format!("canary-{number}"));
+        let headers = [("x-user-id", &*id), ("x-auth-token", &*token)];
+        let body = || frame(&request(&format!("call-{number}")));
+        let path = format!("/canary.Service/Method{number}");
+        for path in [GET_INFO, &path] {
+            let answer = connection.send(path, &headers, body()).await;
+            Answer::read(answer).await;
+        }
+    };
+    ask(0).await;
+    let before: BTreeSet<_> = measured(admin).await.into_keys().collect();
+    for number in 1..200 {
+        ask(number).await;
+    }
+    let after: BTreeSet<_> = measured(admin).await.into_keys().collect();
+    assert_eq!(after, before);
+    let leaked = after
+        .iter()
+        .find(|it| it.contains("canary") || it.contains("user-"));
+    assert_eq!(leaked, None);
+}
+
+#[tokio::test]
+async fn the_table_in_the_docs_is_what_is_served() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue_for("localhost").files();
+    let flags = [
+        "--grpc-server-handling-seconds",
+        "--tls-cert",
+        &certificate,
+        "--tls-key",
+        &key,
+    ];
+    let (server, admin) = watched(&sandbox, &flags).await;
+    let stream = connect(server.address, client(&authority, None)).await;
+    let mut connection = Connection::over(stream.expect("TLS"), admin).await;
+    connection.get_info("x", &[]).await;
+    connection.get_info("", &[]).await;
+    drop(connection);
+    until(admin, |it| {
+        it.keys()
+            .any(|it| it.starts_with("videoconf_connections_ended"))
+    })
+    .await;
+    let text = asked(admin, "GET", "/metrics").await;
+    let kinds = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    let shown: BTreeSet<_> = text.lines().filter_map(kinds).collect();
+    let rows = include_str!("../../docs/metrics.md")
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            let name = cells.next()?.trim_end_matches('`');
+            Some((name.to_owned(), cells.next()?.to_owned()))
+        });
+    let told: BTreeSet<_> = rows.collect();
+    assert_eq!(shown, told);
+}
+
+#[tokio::test]
+async fn the_admin_port_has_its_pages_and_nothing_else() {
+    let sandbox = sandbox().await;
+    let (server, admin) = watched(&sandbox, &["--shutdown-notice", "30s"]).await;
+    for (method, path, status) in [
+        ("GET", "/livez", 200),
+        ("GET", "/readyz", 200),
+        ("HEAD", "/metrics", 200),
+        ("POST", "/metrics", 405),
+        ("DELETE", "/readyz", 405),
+        ("GET", "/", 404),
+        ("GET", "/metrics/x", 404),
+        ("GET", "/../etc/passwd", 404),
+    ] {
+        let said = asked(admin, method, path).await;
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(said.starts_with(&expected), "{method} {path}: {said}");
+        let body = said.split_once("\r\n\r\n").expect("a head").1;
+        assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
+    }
+    for nonsense in ["\u{1}\u{2}\r\n\r\n", "GET /livez HTTP/9\r\n\r\n"] {
+        let said = said_to(admin, nonsense.as_bytes()).await;
+        assert!(said.starts_with(b"HTTP/1.1 400 "), "{nonsense:?}");
+    }
+    let head = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let said = said_to(admin, head.as_bytes()).await;
+    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 431 "));
+
+    server.process.signal(Signal::TERM);
+    server.process.stderr.message("leaving soon").await;
+    assert!(
+        asked(admin, "GET", "/readyz")
+            .await
+            .starts_with("HTTP/1.1 503 ")
+    );
+    assert!(
+        asked(admin, "GET", "/livez")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    server.process.signal(Signal::TERM);
+}
+
+#[tokio::test]
+async fn idle_connections_to_the_admin_port_harm_nobody() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let (server, admin) = watched(&sandbox, &NO_LIMIT).await;
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(TcpStream::connect(admin).await.expect("a connection"));
+    }
+    let mut connection = Connection::open(server.address).await;
+    assert_eq!(connection.get_info("x", &[]).await.grpc_status(), "0");
+    // They are ended, so that operators get their turn.
+    assert!(
+        asked(admin, "GET", "/livez")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    let mut rest = Vec::new();
+    let first = idle.first_mut().expect("a connection");
+    soon(first.read_to_end(&mut rest)).await.expect("an end");
+    let _ = first.write_all(b"x").await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_one_clear_line() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let flags = [
+        "--upstream-url",
+        "http://localhost:1",
+        "--admin-listen",
+        &address,
+    ];
+    let ended = run(&[&["serve", "--listen", "127.0.0.1:0"], &flags[..]].concat()).await;
+    assert_eq!(ended.status, Some(1));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let words = format!("can't listen for operators on {address}: ");
+    assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+}
