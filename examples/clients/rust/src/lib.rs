@@ -1,21 +1,26 @@
 //! A client of the facade.
 
+mod credentials;
 pub mod refusal;
 mod retry;
+mod tls;
 
-use std::time::Duration;
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Error, Identity},
+    Request,
+    service::interceptor::InterceptedService,
+    transport::{Endpoint, Uri},
 };
 
+pub use credentials::Credentials;
 use proto::rocketchat::videoconference::v1::{
     GetInfoRequest, GetInfoResponse, video_conference_service_client::VideoConferenceServiceClient,
 };
 pub use refusal::Refusal;
+pub use tls::tls_from_files;
+// So that callers need no tonic of their own, which might be another version's.
+pub use tonic::transport::{Channel, ClientTlsConfig};
 
 /// What is generated from the protos.
 #[allow(clippy::all)]
@@ -40,70 +45,59 @@ pub mod proto {
 }
 
 /// Where the facade is, and how it is spoken to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
     /// A host with its port.
     pub server: String,
     /// The `:authority` to send, and the name that the server's certificate is to be for.
     pub authority: Option<String>,
-    /// TLS, if it is to be spoken.
-    pub tls: Option<Tls>,
-}
-
-/// Certificates and keys, in PEM.
-#[derive(Debug)]
-pub struct Tls {
-    /// The authorities to trust.
-    pub ca: Vec<u8>,
-    /// The client's own certificate and key.
-    pub identity: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// A Rocket.Chat user's id and auth token, which go with each call.
-#[derive(Clone)]
-pub struct Credentials {
-    user_id: MetadataValue<Ascii>,
-    auth_token: MetadataValue<Ascii>,
+    /// TLS, if it is to be spoken: see [`tls_from_files`]. With `ClientTlsConfig::new().with_native_roots()`
+    /// the system's authorities are trusted.
+    pub tls: Option<ClientTlsConfig>,
 }
 
 /// A client. Clones share its connection; one for the whole program is enough.
 #[derive(Clone)]
 pub struct Client(VideoConferenceServiceClient<InterceptedService<Channel, Credentials>>);
 
+/// Why options or credentials can't be used.
+#[derive(Debug)]
+pub struct Invalid(String);
+
 /// A connection, which is opened by the first call and again whenever it is lost.
 ///
 /// # Errors
-/// The server is no host with a port, or the certificates are none.
-pub fn connect(options: Options) -> Result<Channel, Error> {
+/// The server is no host with a port, the authority no name, or a certificate or its key is none.
+pub fn connect(options: Options) -> Result<Channel, Invalid> {
     let scheme = if options.tls.is_some() {
         "https"
     } else {
         "http"
     };
-    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", options.server))?
+    let mut endpoint = Endpoint::from(uri(scheme, "server", &options.server)?)
         .connect_timeout(Duration::from_secs(5))
         // No more often than once a minute, and only with calls under way: the facade pings, too.
         .http2_keep_alive_interval(Duration::from_secs(60))
         .keep_alive_while_idle(false);
-    if let Some(authority) = &options.authority {
-        let origin = format!("{scheme}://{authority}");
-        endpoint = endpoint.origin(origin.parse().expect("a name that makes a URI"));
+    let authority = options.authority.as_deref();
+    let origin = authority.map(|it| uri(scheme, "authority", it));
+    let origin = origin.transpose()?;
+    if let Some(mut tls) = options.tls {
+        if let Some(host) = origin.as_ref().and_then(Uri::host) {
+            // Certificates have no port, and no brackets around an address.
+            tls = tls.domain_name(host.trim_matches(['[', ']']));
+        }
+        let tls = endpoint.tls_config(tls);
+        endpoint = tls.map_err(|error| Invalid(format!("TLS: {}", with_causes(&error))))?;
     }
-    if let Some(tls) = options.tls {
-        let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(tls.ca));
-        if let Some((certificate, key)) = tls.identity {
-            config = config.identity(Identity::from_pem(certificate, key));
-        }
-        if let Some(authority) = options.authority {
-            config = config.domain_name(authority);
-        }
-        endpoint = endpoint.tls_config(config)?;
+    if let Some(origin) = origin {
+        endpoint = endpoint.origin(origin);
     }
     Ok(endpoint.connect_lazy())
 }
 
 impl Client {
-    /// Calls on `channel` with `credentials`.
+    /// Calls on `channel` with `credentials`. Clients of other users may have clones of the channel.
     #[must_use]
     pub fn new(channel: Channel, credentials: Credentials) -> Self {
         Self(VideoConferenceServiceClient::with_interceptor(
@@ -136,30 +130,27 @@ impl Client {
     }
 }
 
-impl Credentials {
-    /// The credentials of a user.
-    ///
-    /// # Errors
-    /// They have bytes that no metadata can have.
-    pub fn new(
-        user_id: &str,
-        auth_token: &str,
-    ) -> Result<Self, tonic::metadata::errors::InvalidMetadataValue> {
-        let mut auth_token: MetadataValue<Ascii> = auth_token.parse()?;
-        // Keeps it out of debug output, and out of HTTP/2's tables of headers.
-        auth_token.set_sensitive(true);
-        Ok(Self {
-            user_id: user_id.parse()?,
-            auth_token,
-        })
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-impl Interceptor for Credentials {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let metadata = request.metadata_mut();
-        metadata.insert("x-user-id", self.user_id.clone());
-        metadata.insert("x-auth-token", self.auth_token.clone());
-        Ok(request)
+impl StdError for Invalid {}
+
+/// The URI of a host, perhaps with a port, and nothing more: a path would be left out without a word.
+fn uri(scheme: &str, option: &str, host: &str) -> Result<Uri, Invalid> {
+    let uri: Option<Uri> = format!("{scheme}://{host}").parse().ok();
+    uri.filter(|uri| uri.authority().is_some_and(|it| it.as_str() == host))
+        .ok_or_else(|| Invalid(format!("{option} {host:?} isn't HOST or HOST:PORT")))
+}
+
+fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
     }
+    text
 }

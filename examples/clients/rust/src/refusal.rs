@@ -102,12 +102,19 @@ impl fmt::Display for Refusal {
         for (field, description) in &self.violations {
             write!(f, "; {field} {description}")?;
         }
-        if let Some(retry_after) = self.retry_after {
-            write!(f, "; try again in {:.1} s", retry_after.as_secs_f64())?;
+        let code = self.code_name();
+        write!(f, " ({code}")?;
+        // DEADLINE_EXCEEDED is both.
+        if let Some(reason) = self.reason.as_ref().filter(|reason| **reason != code) {
+            write!(f, ", {reason}")?;
         }
-        let reason = self.reason.iter();
-        let reason: String = reason.map(|reason| format!(", {reason}")).collect();
-        write!(f, " ({}{reason})", self.code_name())
+        if let Some(retry_after) = self.retry_after {
+            write!(f, ", try again in {:.1} s", retry_after.as_secs_f64())?;
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, ", request {request_id}")?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -11,12 +11,15 @@ const MAX_ATTEMPTS: u32 = 5;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
+/// As good as no deadline. What is much longer no clock and no header can say, and both panic.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Does `call` with the time that is left, again if that makes sense, `timeout` in all.
 pub(crate) async fn within<T>(
     timeout: Duration,
     call: impl AsyncFn(Duration) -> Result<T, Status>,
 ) -> Result<T, Status> {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
     let mut backoff = INITIAL_BACKOFF;
     for attempt in 1.. {
         let left = deadline.saturating_duration_since(Instant::now());

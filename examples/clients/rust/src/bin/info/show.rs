@@ -16,12 +16,10 @@ use videoconf_client::{
     },
 };
 
-const RESPONSE: &str = "rocketchat.videoconference.v1.GetInfoResponse";
-
-/// protobuf's JSON, which prost doesn't have by itself.
-pub fn as_json(answer: &GetInfoResponse) -> String {
+/// protobuf's JSON of the message of this name, which prost doesn't have by itself.
+pub fn as_json(name: &str, answer: &impl Message) -> String {
     let pool = DescriptorPool::decode(DESCRIPTORS).expect("descriptors");
-    let response = pool.get_message_by_name(RESPONSE).expect("the message");
+    let response = pool.get_message_by_name(name).expect("the message");
     let bytes = answer.encode_to_vec();
     let message = DynamicMessage::decode(response, &bytes[..]).expect("the message");
     let mut json = Vec::new();
@@ -34,7 +32,7 @@ pub fn as_json(answer: &GetInfoResponse) -> String {
 }
 
 /// A refusal as the other languages' clients print it.
-pub fn refusal_as_json(refusal: &Refusal) -> String {
+pub fn refusal_as_json(refusal: &Refusal) -> serde_json::Value {
     let mut json = json!({
         "code": refusal.code_name(),
         "message": refusal.message,
@@ -57,7 +55,7 @@ pub fn refusal_as_json(refusal: &Refusal) -> String {
     if let Some(request_id) = &refusal.request_id {
         json["requestId"] = json!(request_id);
     }
-    json.to_string()
+    json
 }
 
 /// A few lines for people.
@@ -81,7 +79,13 @@ pub fn in_words(answer: &GetInfoResponse) -> String {
             .unwrap_or_default();
         lines.push(format!("as of {:.1} s ago", age.as_secs_f64()));
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| one_line(line) + "\n").collect()
+}
+
+/// Keeps newlines and a terminal's control codes, which may be in a title or in a message of
+/// Rocket.Chat's, from the terminal.
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn headline(conference: &VideoConference) -> String {
