@@ -20,6 +20,9 @@ use crate::{
     telemetry::logs::Logs,
 };
 
+/// The signal that has everything logged, and then as before.
+const DEBUG: SignalKind = SignalKind::user_defined1();
+
 /// The signals that ask for the end.
 struct EndSignals {
     terminate: Signal,
@@ -97,7 +100,8 @@ pub(super) async fn run_facade(
     telemetry: Telemetry,
     end: &CancellationToken,
 ) -> ExitCode {
-    let mut signals = match EndSignals::listen() {
+    let signals = EndSignals::listen().and_then(|it| Ok((it, signal(DEBUG)?)));
+    let (mut signals, mut switches) = match signals {
         Ok(signals) => signals,
         Err(error) => return fail(format_args!("can't wait for signals: {error}")),
     };
@@ -129,6 +133,11 @@ pub(super) async fn run_facade(
         );
     }
 
+    let switching = async {
+        while switches.recv().await.is_some() {
+            logs.toggle_debug();
+        }
+    };
     let second_signal = async {
         signals.next().await;
         end.cancel();
@@ -137,6 +146,7 @@ pub(super) async fn run_facade(
     let exit = tokio::select! {
         () = app::serve(listeners, source, config, telemetry, end.cancelled()) => ExitCode::SUCCESS,
         () = second_signal => ExitCode::FAILURE,
+        () = switching => ExitCode::FAILURE,
         () = logs.report_losses() => ExitCode::FAILURE,
     };
     tracing::info!(lost_log_lines = logs.lost(), "ended");

@@ -6,17 +6,19 @@ mod writer;
 use std::{
     io::{self, IsTerminal},
     panic::Location,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use json::JsonLines;
 use tracing::Subscriber;
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::{LevelFilter, Targets},
     fmt,
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 use writer::Lines;
@@ -26,6 +28,9 @@ const LOSS_REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// The target of panics, which no filter turns off.
 const PANIC: &str = "panic";
+
+/// The target of switches of the filter, likewise.
+const SWITCH: &str = "log_filter";
 
 /// What the lines look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,20 +57,41 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Logs {
     lines: Lines,
+    filter: reload::Handle<Targets, Registry>,
+    configured: Targets,
+    is_debugging: AtomicBool,
 }
 
 impl Logs {
     /// Logs from now on. A second call in a process changes nothing.
     #[must_use]
     pub fn start(options: Options) -> Self {
+        let lines = Lines::to(io::stderr());
+        let configured = options.filter.clone();
+        let (layer, filter) = layer(options, lines.clone());
         let logs = Self {
-            lines: Lines::to(io::stderr()),
+            lines,
+            filter,
+            configured,
+            is_debugging: AtomicBool::new(false),
         };
-        let _ = tracing_subscriber::registry()
-            .with(layer(options, logs.lines.clone()))
-            .try_init();
+        let _ = tracing_subscriber::registry().with(layer).try_init();
         std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
         logs
+    }
+
+    /// Has everything logged at debug, or, if it is, as it was configured.
+    pub fn toggle_debug(&self) {
+        let is_debugging = !self.is_debugging.fetch_xor(true, Ordering::Relaxed);
+        let filter = if is_debugging {
+            Targets::new().with_default(LevelFilter::DEBUG)
+        } else {
+            self.configured.clone()
+        };
+        // Fails if these aren't the process' logs, of which there is one.
+        let _ = self.filter.reload(and_panics(filter));
+        // Whatever the filter, since somebody waits for it.
+        tracing::info!(target: SWITCH, debug = is_debugging, "the log filter is switched");
     }
 
     /// How many lines were lost so far.
@@ -106,8 +132,8 @@ impl Drop for Logs {
     }
 }
 
-/// What writes the lines that `options` ask for.
-fn layer<S>(options: Options, lines: Lines) -> impl Layer<S>
+/// What writes the lines that `options` ask for, and what changes that.
+fn layer<S>(options: Options, lines: Lines) -> (impl Layer<S>, reload::Handle<Targets, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -123,8 +149,15 @@ where
     } else {
         JsonLines(lines).boxed()
     };
-    // A defect that nobody is told of stays.
-    lines.with_filter(options.filter.with_target(PANIC, LevelFilter::ERROR))
+    let (filter, handle) = reload::Layer::new(and_panics(options.filter));
+    (lines.with_filter(filter), handle)
+}
+
+/// The filter, which lets panics through in any case: a defect that nobody is told of stays. And what somebody
+/// has asked for.
+fn and_panics(filter: Targets) -> Targets {
+    let filter = filter.with_target(PANIC, LevelFilter::ERROR);
+    filter.with_target(SWITCH, LevelFilter::INFO)
 }
 
 /// Where a panic happened, without its message: that may quote what was being worked on.
@@ -161,7 +194,8 @@ mod tests {
                 filter: filter.parse().unwrap(),
             };
             let lines = Lines::to(Sink(sender));
-            let subscriber = tracing_subscriber::registry().with(layer(options, lines.clone()));
+            let (layer, _filter) = layer(options, lines.clone());
+            let subscriber = tracing_subscriber::registry().with(layer);
             tracing::subscriber::with_default(subscriber, || log_panic(Some(Location::caller())));
             lines.finish();
             let line = receiver.try_recv().unwrap_or_default();

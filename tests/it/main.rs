@@ -17,6 +17,7 @@ mod listening;
 mod load;
 mod log_flood;
 mod log_pressure;
+mod log_switch;
 mod lossless;
 mod lossless_properties;
 mod messages;
