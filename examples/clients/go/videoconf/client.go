@@ -34,8 +34,8 @@ const DefaultTimeout = 10 * time.Second
 
 // Options say where a facade is and who asks.
 type Options struct {
-	// Target as grpc-go knows it: "host:port" (all addresses of the name),
-	// "unix:/run/facade.sock".
+	// Target as grpc-go knows it: "host:port" (all addresses of the name), or
+	// "unix:/run/proxy.sock" of a proxy, since the facade listens on TCP only.
 	Target string
 
 	// Authority is the `:authority` to send, and the name that the certificate

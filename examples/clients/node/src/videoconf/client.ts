@@ -32,7 +32,8 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
 export interface Options {
   /**
    * As grpc-js knows it: `host:port` (all addresses of the name),
-   * `ipv4:10.0.0.1:50051,10.0.0.2:50051`, `unix:/run/facade.sock`.
+   * `ipv4:10.0.0.1:50051,10.0.0.2:50051`, or `unix:/run/proxy.sock` of a proxy, since the facade
+   * listens on TCP only.
    */
   target: string;
   /**

@@ -124,6 +124,11 @@ public final class VideoConferenceClient implements AutoCloseable {
   /** Retries, round robin and health checks; a copy of proto/service_config.json. */
   private static Map<String, ?> serviceConfig() {
     try (InputStream in = VideoConferenceClient.class.getResourceAsStream("service_config.json")) {
+      if (in == null) {
+        throw new IllegalStateException(
+            "no service_config.json on the class path beside "
+                + VideoConferenceClient.class.getName());
+      }
       // A Map as grpc-java wants it: Gson makes Lists of arrays, and Doubles of numbers.
       @SuppressWarnings("unchecked")
       Map<String, ?> config =
