@@ -7,6 +7,7 @@ use std::{
 
 use http::StatusCode;
 use prost_types::FileDescriptorSet;
+use serde_json::Value;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
@@ -91,6 +92,8 @@ pub struct Admin {
     pub listeners: Listeners,
     /// What was measured.
     pub prometheus: Prometheus,
+    /// The configuration as it is in force, without secrets.
+    pub settings: Value,
 }
 
 impl Telemetry {
@@ -105,8 +108,9 @@ impl Telemetry {
 }
 
 /// The pages of the operator's port.
-fn pages(prometheus: Prometheus, readiness: Readiness) -> Vec<Page> {
+fn pages(prometheus: Prometheus, settings: &Value, readiness: Readiness) -> Vec<Page> {
     const TEXT: &str = "text/plain";
+    let settings = format!("{settings:#}\n").into_bytes();
     vec![
         Page::new("/livez", TEXT, || (StatusCode::OK, b"ok\n".to_vec())),
         Page::new("/readyz", TEXT, move || {
@@ -118,6 +122,9 @@ fn pages(prometheus: Prometheus, readiness: Readiness) -> Vec<Page> {
         }),
         Page::new("/metrics", Prometheus::CONTENT_TYPE, move || {
             (StatusCode::OK, prometheus.text())
+        }),
+        Page::new("/config", "application/json", move || {
+            (StatusCode::OK, settings.clone())
         }),
     ]
 }
@@ -181,7 +188,11 @@ pub async fn serve(
     let readiness = health.readiness();
     let shown = async {
         match admin {
-            Some(admin) => server::show(admin.listeners, pages(admin.prometheus, readiness)).await,
+            Some(Admin {
+                listeners,
+                prometheus,
+                settings,
+            }) => server::show(listeners, pages(prometheus, &settings, readiness)).await,
             None => pending().await,
         }
     };

@@ -11,6 +11,7 @@ mod json;
 mod operator;
 mod serve;
 mod server;
+mod settings;
 
 use std::{
     ffi::OsString,
@@ -126,14 +127,18 @@ Exit status: 0 done, 1 stdout is a terminal or can't be written, 64 wrong flags.
 
 /// Runs the command that `arguments`, the program's name first, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { cli, problems } = match Arguments::read(arguments) {
+    let Arguments {
+        cli,
+        settings,
+        problems,
+    } = match Arguments::read(arguments) {
         Ok(read) => read,
         Err(exit) => return exit,
     };
     match cli.command {
-        Command::Serve(flags) => serve::run(&flags, problems),
+        Command::Serve(flags) => serve::run(&flags, settings, problems),
         Command::CheckConfig(flags) => check_config::run(&flags, problems),
-        Command::Demo(flags) => demo::run(&flags, problems),
+        Command::Demo(flags) => demo::run(&flags, settings, problems),
         Command::GetInfo(flags) => get_info::run(&flags, problems),
         Command::Health(flags) => health::run(&flags, problems),
         Command::Descriptor if problems.is_empty() => descriptor::run(),

@@ -8,12 +8,16 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, EXIT_USAGE, print, refuse};
+use serde_json::Value;
+
+use super::{Cli, EXIT_USAGE, print, refuse, settings::settings};
 use crate::config::{Problems, problem::NOT_TEXT};
 
 /// What could be read, and what was wrong with the rest.
 pub(super) struct Arguments {
     pub(super) cli: Cli,
+    /// The flags as they are in force, for operators.
+    pub(super) settings: Value,
     pub(super) problems: Problems,
 }
 
@@ -34,7 +38,13 @@ impl Arguments {
             .collect();
         loop {
             let error = match parse(&words) {
-                Ok(cli) => return Ok(Self { cli, problems }),
+                Ok((cli, settings)) => {
+                    return Ok(Self {
+                        cli,
+                        settings,
+                        problems,
+                    });
+                }
                 Err(error) => error,
             };
             match error.kind() {
@@ -77,10 +87,11 @@ impl Word {
     }
 }
 
-fn parse(words: &[Word]) -> Result<Cli, Error> {
+fn parse(words: &[Word]) -> Result<(Cli, Value), Error> {
     let command = Cli::command().mut_subcommands(|command: Command| command.mut_args(variable));
     let words = words.iter().map(|word| &word.text);
-    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
+    let matches = command.try_get_matches_from(words)?;
+    Ok((Cli::from_arg_matches(&matches)?, settings(&matches)))
 }
 
 /// How an argument takes its variable.

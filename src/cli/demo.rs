@@ -6,6 +6,7 @@ mod invitation;
 use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use http::HeaderValue;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -59,11 +60,11 @@ pub(super) struct Flags {
     common: CommonFlags,
 }
 
-pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
-    block_on(demo(flags, problems))
+pub(super) fn run(flags: &Flags, settings: Value, problems: Problems) -> ExitCode {
+    block_on(demo(flags, settings, problems))
 }
 
-async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
+async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCode {
     let version = problems.check("--sandbox-version", &flags.sandbox_version, version);
     let options = sandbox::Options {
         version: version.unwrap_or_default(),
@@ -113,7 +114,7 @@ async fn demo(flags: &Flags, mut problems: Problems) -> ExitCode {
         Err(error) => return fail(format_args!("can't listen on {}: {error}", config.listen)),
     };
     let otherwise = is_anywhere.then_some(FREE_PORT);
-    let admin = match operator::admin(&config, prometheus, otherwise).await {
+    let admin = match operator::admin(&config, prometheus, settings, otherwise).await {
         Ok(admin) => admin,
         Err(problem) => return fail(problem),
     };

@@ -1,5 +1,7 @@
 //! What `serve` and `demo` have for operators, beside logs.
 
+use serde_json::Value;
+
 use crate::{
     app::Admin,
     config::Config,
@@ -24,6 +26,7 @@ pub(super) fn measured(config: &Config) -> (Metrics, Option<Prometheus>) {
 pub(super) async fn admin(
     config: &Config,
     prometheus: Option<Prometheus>,
+    settings: Value,
     otherwise: Option<&str>,
 ) -> Result<Option<Admin>, String> {
     let (Some(listen), Some(prometheus)) = (&config.admin_listen, prometheus) else {
@@ -38,5 +41,6 @@ pub(super) async fn admin(
     Ok(Some(Admin {
         listeners,
         prometheus,
+        settings,
     }))
 }

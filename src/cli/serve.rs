@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, process::ExitCode};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,14 +30,14 @@ struct EndSignals {
     interrupt: Signal,
 }
 
-pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
+pub(super) fn run(flags: &Flags, settings: Value, problems: Problems) -> ExitCode {
     match check(flags, problems) {
-        Ok(checked) => block_on(serve(checked)),
+        Ok(checked) => block_on(serve(checked, settings)),
         Err(problems) => refuse(&problems),
     }
 }
 
-async fn serve(checked: Checked<impl ConferenceSource>) -> ExitCode {
+async fn serve(checked: Checked<impl ConferenceSource>, settings: Value) -> ExitCode {
     let Checked {
         mut config,
         metrics,
@@ -54,7 +55,7 @@ async fn serve(checked: Checked<impl ConferenceSource>) -> ExitCode {
         }
         Err(error) => return fail(format_args!("can't use a socket of LISTEN_FDS: {error}")),
     };
-    let admin = match operator::admin(&config, prometheus, None).await {
+    let admin = match operator::admin(&config, prometheus, settings, None).await {
         Ok(admin) => admin,
         Err(problem) => return fail(problem),
     };

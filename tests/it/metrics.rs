@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,7 +14,7 @@ use tokio::{
 use crate::support::{
     GET_INFO, SMALLEST,
     authority::Authority,
-    process::{Server, run},
+    process::{Server, run, serve},
     raw::{Answer, Connection, frame, said_to},
     request, sandbox, soon,
     tls::{client, connect},
@@ -255,6 +256,42 @@ async fn the_admin_port_has_its_pages_and_nothing_else() {
             .starts_with("HTTP/1.1 200 ")
     );
     server.process.signal(Signal::TERM);
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_without_secrets() {
+    let url = "http://127.0.0.1:9/canary";
+    let flags = ["--admin-listen", "127.0.0.1:0", "--upstream-url", url];
+    let mut command = serve(&[&flags[..], &["--fresh-for", "2s"]].concat());
+    command.env("VIDEOCONF_STALE_FOR", "20s");
+    command.env("VIDEOCONF_UPSTREAM_PROXY", "http://u:canary@127.0.0.1:9");
+    let server = Server::start(&mut command).await;
+    let line = server.process.stderr.message("serving operators").await;
+    let admin = line["listen"].as_str().and_then(|it| it.parse().ok());
+    let said = asked(admin.expect("an address"), "GET", "/config").await;
+    let (_, body) = said.split_once("\r\n\r\n").expect("a body");
+    let config: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(config["command"], "serve");
+    for (flag, value, from) in [
+        ("fresh-for", json!("2s"), "flag"),
+        ("stale-for", json!("20s"), "variable"),
+        ("refresh-wait", json!("250ms"), "default"),
+        ("tls-cert", json!(null), "default"),
+        (
+            "upstream-url",
+            json!("http://127.0.0.1:9, and more"),
+            "flag",
+        ),
+        (
+            "upstream-proxy",
+            json!("http://127.0.0.1:9, and more"),
+            "variable",
+        ),
+    ] {
+        let found = &config["flags"][flag];
+        assert_eq!(found, &json!({ "value": value, "from": from }), "{flag}");
+    }
+    assert!(!said.contains("canary"), "{said}");
 }
 
 #[tokio::test]
