@@ -11,7 +11,14 @@ const PROTO: &str = "rocketchat/videoconference/v1/video_conference_service.prot
 const HEALTH: &str = "grpc/health/v1/health.proto";
 
 /// What the binary is made of.
-const SOURCES: &[&str] = &["build.rs", "Cargo.lock", "Cargo.toml", "proto", "src"];
+const SOURCES: &[&str] = &[
+    "build.rs",
+    "Cargo.lock",
+    "Cargo.toml",
+    "assets",
+    "proto",
+    "src",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     compile_proto()?;

@@ -2,12 +2,13 @@
 
 use std::{
     future::pending,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use http::StatusCode;
 use prost_types::FileDescriptorSet;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
@@ -30,7 +31,7 @@ use crate::{
         },
     },
     source::{ConferenceSource, Lookup, Upstream},
-    telemetry::metrics::Prometheus,
+    telemetry::{history::History, metrics::Prometheus, page},
 };
 
 /// What reflection shows of ours. The second one lets tools print the details of errors.
@@ -70,7 +71,7 @@ pub fn lookup<P: Parameters, U: Upstream<P>>(
     let source = Bounded::new(source, config.request_timeout); // from when it is sent
     let source = Budget::new(source, allowance, Turns::new(metrics)); // one unit an attempt, so inside of retry
     let source = Retry::new(source); // outside of the attempts that it adds
-    let source = Breaker::new(source); // what isn't tried isn't repeated
+    let source = Breaker::new(source).watch(metrics, P::ROUTE); // what isn't tried isn't repeated
     let source = Remember::new(source, answers.clone()); // inside of who may leave
     let source = Coalesce::new(source, Flights::new(metrics)); // here callers end and reads begin
     Cache::new(source, answers, config.freshness) // outermost: no read is the best one
@@ -108,10 +109,31 @@ impl Telemetry {
 }
 
 /// The pages of the operator's port.
-fn pages(prometheus: Prometheus, settings: &Value, readiness: Readiness) -> Vec<Page> {
+fn pages(
+    prometheus: Arc<Prometheus>,
+    history: Arc<History>,
+    settings: &Value,
+    readiness: Readiness,
+) -> Vec<Page> {
     const TEXT: &str = "text/plain";
+    const JSON: &str = "application/json";
+    let about = json!(format!(
+        "version {}",
+        settings["version"].as_str().unwrap_or_default()
+    ));
     let settings = format!("{settings:#}\n").into_bytes();
+    let file = |path, content_type, content: &'static str| {
+        Page::new(path, content_type, move || {
+            (StatusCode::OK, content.as_bytes().to_vec())
+        })
+    };
     vec![
+        file("/", "text/html; charset=utf-8", page::HTML),
+        file("/page.js", "text/javascript; charset=utf-8", page::SCRIPT),
+        Page::new("/history.json", JSON, move || {
+            let all = json!({ "about": about, "history": history.as_json() });
+            (StatusCode::OK, all.to_string().into_bytes())
+        }),
         Page::new("/livez", TEXT, || (StatusCode::OK, b"ok\n".to_vec())),
         Page::new("/readyz", TEXT, move || {
             if readiness.is_serving() {
@@ -123,9 +145,7 @@ fn pages(prometheus: Prometheus, settings: &Value, readiness: Readiness) -> Vec<
         Page::new("/metrics", Prometheus::CONTENT_TYPE, move || {
             (StatusCode::OK, prometheus.text())
         }),
-        Page::new("/config", "application/json", move || {
-            (StatusCode::OK, settings.clone())
-        }),
+        Page::new("/config", JSON, move || (StatusCode::OK, settings.clone())),
     ]
 }
 
@@ -192,7 +212,14 @@ pub async fn serve(
                 listeners,
                 prometheus,
                 settings,
-            }) => server::show(listeners, pages(prometheus, &settings, readiness)).await,
+            }) => {
+                let (prometheus, history) = (Arc::new(prometheus), Arc::<History>::default());
+                let pages = pages(prometheus.clone(), history.clone(), &settings, readiness);
+                tokio::join!(
+                    server::show(listeners, pages),
+                    history.follow(&prometheus, api::SERVICE_NAME)
+                );
+            }
             None => pending().await,
         }
     };

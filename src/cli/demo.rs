@@ -136,9 +136,7 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
     say(format_args!("Rocket.Chat's stand-in: {}", sandbox.url()));
     say(format_args!("The facade:             {address}"));
     if let Some(address) = for_operators {
-        say(format_args!(
-            "For operators:          http://{address}/metrics"
-        ));
+        say(format_args!("For operators:          http://{address}/"));
     }
     say("");
     let show = async {

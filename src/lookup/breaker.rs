@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry::KeyValue;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -15,8 +16,9 @@ use crate::{
     claim::{Claim, Stage},
     error::{Error, Unavailable},
     exchange::Exchange,
+    metrics::{Metrics, names},
     query::{Attempt, Query},
-    route::Parameters,
+    route::{Parameters, Route},
     source::Upstream,
 };
 
@@ -48,7 +50,7 @@ const OVERTAKEN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Breaker<S> {
     inner: S,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug)]
@@ -94,7 +96,7 @@ impl<S> Breaker<S> {
         let now = Instant::now();
         Self {
             inner,
-            state: Mutex::new(State {
+            state: Arc::new(Mutex::new(State {
                 failures: 0,
                 failing_since: now,
                 last_failure: Unavailable::Silent,
@@ -105,8 +107,21 @@ impl<S> Breaker<S> {
                 room_at: now,
                 reads: Vec::new(),
                 last_id: 0,
-            }),
+            })),
         }
+    }
+
+    /// Has `metrics` look whether there is an answer to be had, on `route`.
+    #[must_use]
+    pub fn watch(self, metrics: &Metrics, route: &'static Route) -> Self {
+        let state = self.state.clone();
+        metrics.gauge(&names::UPSTREAM_DOWN, move || {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_down = state.trouble(Instant::now()).is_some();
+            let label = KeyValue::new("route", route.name);
+            vec![(f64::from(u8::from(is_down)), vec![label])]
+        });
+        self
     }
 
     fn begin(&self, claim: &Claim) -> Result<Ongoing<'_, S>, Error> {
@@ -179,22 +194,36 @@ impl State {
     /// Lets a read through, unless it is known that there is no answer to be had just now; and says
     /// how long it may take.
     fn admit(&mut self, now: Instant) -> Result<Duration, Error> {
-        if self.reads.is_empty() && now > self.troubled_at + MEMORY {
+        if self.is_forgotten(now) {
             self.failures = 0;
             self.silence = None;
         }
-        let is_failing = self.failures >= FAILURES && now >= self.failing_since + FAILING;
-        let silence = self.silence(now);
-        let cause = match (is_failing, silence) {
-            (true, _) => self.last_failure,
-            (false, Some(_)) => Unavailable::Silent,
-            (false, None) => return Ok(FOR_EVER),
+        self.silence = self.silence(now);
+        let Some(cause) = self.trouble(now) else {
+            return Ok(FOR_EVER);
         };
         if !self.may_probe(now) {
             let wait = self.probe_at.saturating_duration_since(now);
             return Err(unavailable(cause, wait));
         }
-        Ok(silence.unwrap_or(FOR_EVER))
+        Ok(self.silence.unwrap_or(FOR_EVER))
+    }
+
+    /// Whether nobody has asked for so long that anything may be.
+    fn is_forgotten(&self, now: Instant) -> bool {
+        self.reads.is_empty() && now > self.troubled_at + MEMORY
+    }
+
+    /// Why there is no answer to be had just now, if that is known.
+    fn trouble(&self, now: Instant) -> Option<Unavailable> {
+        if self.is_forgotten(now) {
+            return None;
+        }
+        let is_failing = self.failures >= FAILURES && now >= self.failing_since + FAILING;
+        if is_failing {
+            return Some(self.last_failure);
+        }
+        self.silence(now).map(|_| Unavailable::Silent)
     }
 
     fn may_probe(&mut self, now: Instant) -> bool {
@@ -208,7 +237,8 @@ impl State {
     /// During a silence, gives up the read that has waited for longest: one that waits for its place can
     /// find out as well as a new one.
     fn make_room(&mut self, now: Instant) {
-        if self.silence(now).is_some() && now >= self.room_at {
+        self.silence = self.silence(now);
+        if self.silence.is_some() && now >= self.room_at {
             self.room_at = now + PROBE_EVERY;
             self.troubled_at = now;
             let oldest = self.reads.iter().filter_map(Read::sent_at).min();
@@ -223,13 +253,12 @@ impl State {
     }
 
     /// Whether it is silent, and how long a read that finds out may take then.
-    fn silence(&mut self, now: Instant) -> Option<Duration> {
+    fn silence(&self, now: Instant) -> Option<Duration> {
         let since = |moment: Instant| moment + SILENCE <= now;
         let waiting = self.reads.iter().filter_map(Read::sent_at);
-        if since(self.heard_at) && waiting.filter(|it| since(*it)).count() >= SILENT_READS {
-            self.silence.get_or_insert(PATIENCE);
-        }
-        self.silence
+        let begins =
+            || since(self.heard_at) && waiting.filter(|it| since(*it)).count() >= SILENT_READS;
+        self.silence.or_else(|| begins().then_some(PATIENCE))
     }
 
     /// Takes note of what came of a read.

@@ -107,6 +107,11 @@ fn respond(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Res
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A page loads what is here, and nothing else.
+    let policy =
+        "default-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+    let policy = HeaderValue::from_static(policy);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     response

@@ -2,7 +2,7 @@
 
 use opentelemetry::{KeyValue, metrics::MeterProvider};
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder, proto::MetricFamily};
 
 use crate::metrics::{Metrics, names};
 
@@ -45,12 +45,18 @@ impl Prometheus {
     /// The content type of [`text`](Self::text).
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// All that was measured, in Prometheus' text format.
+    /// All that was measured.
+    #[must_use]
+    pub fn families(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// The same in Prometheus' text format.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         // Fails for a family without a metric, of which the registry gives none.
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        if let Err(error) = TextEncoder::new().encode(&self.families(), &mut text) {
             tracing::error!(%error, "metrics can't be written");
         }
         text

@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::sleep,
 };
 
 use crate::support::{
@@ -225,7 +227,11 @@ async fn the_admin_port_has_its_pages_and_nothing_else() {
         ("HEAD", "/metrics", 200),
         ("POST", "/metrics", 405),
         ("DELETE", "/readyz", 405),
-        ("GET", "/", 404),
+        ("GET", "/", 200),
+        ("GET", "/page.js", 200),
+        ("HEAD", "/history.json", 200),
+        ("PUT", "/", 405),
+        ("GET", "/page", 404),
         ("GET", "/metrics/x", 404),
         ("GET", "/../etc/passwd", 404),
     ] {
@@ -292,6 +298,52 @@ async fn the_configuration_is_shown_without_secrets() {
         assert_eq!(found, &json!({ "value": value, "from": from }), "{flag}");
     }
     assert!(!said.contains("canary"), "{said}");
+}
+
+#[tokio::test]
+async fn the_history_has_what_the_page_draws() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let (server, admin) = watched(&sandbox, &[]).await;
+    let mut connection = Connection::open(server.address).await;
+    assert_eq!(connection.get_info("canary", &[]).await.grpc_status(), "0");
+    let history = soon(async {
+        loop {
+            let said = asked(admin, "GET", "/history.json").await;
+            let (_, body) = said.split_once("\r\n\r\n").expect("a body");
+            let history: Value = serde_json::from_str(body).expect("JSON");
+            // A sample is taken every other second.
+            if history["history"]["series"]["calls/OK"].is_array() {
+                assert!(!said.contains("canary"), "{said}");
+                return history["history"].clone();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    let most = |series: &str| {
+        let values = history["series"][series].as_array().into_iter().flatten();
+        values.filter_map(Value::as_f64).max_by(f64::total_cmp)
+    };
+    for (series, expected) in [
+        ("calls/OK", 1.0),
+        ("answers/own read", 1.0),
+        ("age/+Inf", 1.0),
+        ("duration/+Inf", 1.0),
+        ("upstream_count/200", 1.0),
+        ("allowance/limit", 15.0),
+        ("upstream_down", 0.0),
+        ("queue", 0.0),
+        ("in_flight", 0.0),
+        ("connections", 1.0),
+    ] {
+        assert_eq!(most(series), Some(expected), "{series}");
+    }
+    let length = history["at"].as_array().map(Vec::len);
+    let series = history["series"].as_object().expect("series");
+    for (name, values) in series {
+        assert_eq!(values.as_array().map(Vec::len), length, "{name}");
+    }
 }
 
 #[tokio::test]
