@@ -27,7 +27,8 @@ test -z "$(gofmt -l go/cmd go/videoconf)"
 npm ci --silent --no-audit --no-fund --prefix node
 npm run --silent --prefix node build
 
-mvn --quiet --batch-mode -Dstyle.color=never --file java/pom.xml package
+# It ends with colours whatever is asked for.
+mvn --quiet --batch-mode --file java/pom.xml package >"$built/mvn.log" || { cat "$built/mvn.log"; exit 1; }
 
 "$built/python/bin/python" ../../tests/clients/conformance/run.py "$facade" \
   "rust=$built/rust/debug/info" \
