@@ -93,7 +93,7 @@ pub struct Admin {
     pub listeners: Listeners,
     /// What was measured.
     pub prometheus: Prometheus,
-    /// The configuration as it is in force, without secrets.
+    /// The flags as they were given, without secrets.
     pub settings: Value,
 }
 

@@ -16,7 +16,9 @@ use opentelemetry::{
 
 pub use connections::{Connections, End, Open};
 use names::Name;
-pub use reads::{Attempt, Attempts, Flight, Flights, Turns};
+pub use reads::{
+    Attempt, Attempts, Flight, Flights, Standing, Turns, Waiting, watch_allowance, watch_trouble,
+};
 pub use rpcs::{Kind, Method, Rpc, Rpcs};
 
 /// Where instruments are made. Clones are the same.

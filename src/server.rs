@@ -20,7 +20,7 @@ mod tls;
 mod unread;
 
 pub use access_log::AccessLog;
-pub use admin::{Page, show};
+pub use admin::{MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS, Page, show};
 pub use body::Body;
 pub use connection::Bounds;
 pub use greeting::Protocols;

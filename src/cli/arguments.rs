@@ -16,7 +16,7 @@ use crate::config::{Problems, problem::NOT_TEXT};
 /// What could be read, and what was wrong with the rest.
 pub(super) struct Arguments {
     pub(super) cli: Cli,
-    /// The flags as they are in force, for operators.
+    /// The flags as they were given, for operators.
     pub(super) settings: Value,
     pub(super) problems: Problems,
 }

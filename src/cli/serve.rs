@@ -1,10 +1,13 @@
 //! `serve`: the facade before a Rocket.Chat.
 
-use std::{io, net::SocketAddr, process::ExitCode};
+use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,13 +19,16 @@ use crate::{
     app::{self, Telemetry},
     config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
     metrics::names,
-    server::{Listeners, Tls},
+    server::{Listeners, MAX_ADMIN_CONNECTIONS, Tls},
     source::ConferenceSource,
     telemetry::logs::Logs,
 };
 
 /// The signal that has everything logged, and then as before.
 const DEBUG: SignalKind = SignalKind::user_defined1();
+
+/// How long that goes on, unless the signal comes once more: it is a line for each call.
+const DEBUG_FOR: Duration = Duration::from_mins(10);
 
 /// The signals that ask for the end.
 struct EndSignals {
@@ -136,7 +142,9 @@ pub(super) async fn run_facade(
 
     let switching = async {
         while switches.recv().await.is_some() {
-            logs.toggle_debug();
+            logs.debug(true);
+            let _ = timeout(DEBUG_FOR, switches.recv()).await;
+            logs.debug(false);
         }
     };
     let second_signal = async {
@@ -160,7 +168,11 @@ const OTHER_FILES: usize = 64;
 /// How many files may be open if there are as many connections and reads as may be.
 fn needed_files(config: &Config) -> u64 {
     let reads = config.allowance.max_reads_in_flight;
-    (config.connections.max_connections + reads + OTHER_FILES) as u64
+    let admin = config
+        .admin_listen
+        .as_ref()
+        .map_or(0, |_| MAX_ADMIN_CONNECTIONS);
+    (config.connections.max_connections + reads + admin + OTHER_FILES) as u64
 }
 
 /// Raises the limit on open files as far as we may, since shells and service managers set a low one for

@@ -1,4 +1,4 @@
-//! The flags of a command as they are in force, and where each comes from, for operators to look at.
+//! The flags of a command as they were given, and where each comes from, for operators to look at.
 
 use clap::{ArgMatches, Command, CommandFactory, parser::ValueSource};
 use serde_json::{Map, Value, json};

@@ -25,7 +25,6 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::KeyValue;
 use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep_until},
@@ -34,13 +33,13 @@ use tokio::{
 use self::{
     lane::Lane,
     queue::{Place, Waiting},
-    state::{Grant, Standing, State, Step},
+    state::{Grant, State, Step},
     ticket::{Share, Ticket},
 };
 use crate::{
     claim::Claim,
     credentials::Fingerprint,
-    metrics::{Metrics, names},
+    metrics::{Metrics, watch_allowance},
     route::Route,
 };
 
@@ -123,22 +122,9 @@ impl Allowance {
 
     /// Has `metrics` look how the allowance stands, which is that of `route`.
     pub fn watch(&self, metrics: &Metrics, route: &'static Route) {
-        let look = |value: fn(&Standing) -> Option<usize>| {
-            let allowance = self.clone();
-            move || {
-                let standing = allowance.lock().standing(Instant::now());
-                let labels = || vec![KeyValue::new("route", route.name)];
-                let value = value(&standing).and_then(|it| u32::try_from(it).ok());
-                value
-                    .map(|it| (f64::from(it), labels()))
-                    .into_iter()
-                    .collect()
-            }
-        };
-        metrics.gauge(&names::QUEUE_LENGTH, look(|it| Some(it.waiting)));
-        metrics.gauge(&names::ALLOWANCE_LIMIT, look(|it| it.limit));
-        metrics.gauge(&names::ALLOWANCE_USED, look(|it| it.used));
-        metrics.gauge(&names::ALLOWANCE_OTHERS, look(|it| it.others));
+        let allowance = self.clone();
+        let look = move || allowance.lock().standing(Instant::now());
+        watch_allowance(metrics, route, look);
     }
 
     fn queue(&self, credential: Fingerprint, claim: &Claim) -> Result<Queued<'_>, Full> {

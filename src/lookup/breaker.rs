@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::KeyValue;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -16,7 +15,7 @@ use crate::{
     claim::{Claim, Stage},
     error::{Error, Unavailable},
     exchange::Exchange,
-    metrics::{Metrics, names},
+    metrics::{Metrics, watch_trouble},
     query::{Attempt, Query},
     route::{Parameters, Route},
     source::Upstream,
@@ -115,11 +114,9 @@ impl<S> Breaker<S> {
     #[must_use]
     pub fn watch(self, metrics: &Metrics, route: &'static Route) -> Self {
         let state = self.state.clone();
-        metrics.gauge(&names::UPSTREAM_DOWN, move || {
+        watch_trouble(metrics, route, move || {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_down = state.trouble(Instant::now()).is_some();
-            let label = KeyValue::new("route", route.name);
-            vec![(f64::from(u8::from(is_down)), vec![label])]
+            state.trouble(Instant::now()).is_some()
         });
         self
     }

@@ -38,12 +38,10 @@ impl<S> Budget<S> {
 
 impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
-        let asked = Instant::now();
+        let waiting = self.turns.begin();
         let credential = query.key.fingerprint;
         let turn = self.allowance.turn(credential, &attempt.claim).await;
-        let waited = asked.elapsed();
-        attempt.journal.waited(waited);
-        self.turns.waited(waited);
+        attempt.journal.waited(waiting.end());
         let mut ticket = match turn {
             Ok(ticket) => ticket,
             Err(Full) => {

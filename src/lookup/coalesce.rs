@@ -191,7 +191,7 @@ async fn fly<P: Parameters, S: Upstream<P>>(
     query: Query<P>,
     claim: Claim,
     journal: Journal,
-    _measured: metrics::Flight,
+    measured: metrics::Flight,
     land: watch::Sender<Option<Landed<P>>>,
 ) {
     let _listed = Listed {
@@ -210,6 +210,9 @@ async fn fly<P: Parameters, S: Upstream<P>>(
         () = claim.dropped() => return,
         exchange = shared.inner.ask(&query, &attempt) => exchange,
     };
+    if exchange.sent.is_some() {
+        measured.sent();
+    }
     land.send_replace(Some(landed(exchange)));
 }
 

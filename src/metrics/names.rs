@@ -42,8 +42,8 @@ names! {
 
     // Our own: reads.
     READS_IN_FLIGHT = "videoconf.reads.in_flight", "{read}", "Reads of Rocket.Chat that wait for their turn or are under way";
-    READ_CALLERS = "videoconf.read.callers", "{call}", "For how many calls a read was made";
-    TURN_WAIT = "videoconf.turn.wait", "s", "How long requests to Rocket.Chat waited for their turn";
+    READ_CALLERS = "videoconf.read.callers", "{call}", "For how many calls a read was made that was sent";
+    TURN_WAIT = "videoconf.turn.wait", "s", "How long requests to Rocket.Chat waited for their turn, in vain or not";
     UPSTREAM_DOWN = "videoconf.upstream.down", "", "1 while it is known that Rocket.Chat gives no answers, else 0";
     QUEUE_LENGTH = "videoconf.queue.length", "{read}", "Reads that wait for their turn";
     ALLOWANCE_LIMIT = "videoconf.allowance.limit", "{request}", "How many requests Rocket.Chat allows our address in a window";

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -43,11 +43,19 @@ pub struct Flight(Arc<Boarded>);
 struct Boarded {
     flights: Flights,
     callers: AtomicU32,
+    is_sent: AtomicBool,
 }
 
 /// Measures how long requests wait for their turn.
 #[derive(Clone, Debug)]
 pub struct Turns(BoundHistogram<f64>);
+
+/// A request that waits for its turn, until that comes, or until nobody waits any more.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    turns: &'a Turns,
+    since: Instant,
+}
 
 /// Measures requests to a route.
 #[derive(Clone, Debug)]
@@ -70,6 +78,54 @@ struct Outcome {
     error_type: Option<&'static str>,
 }
 
+/// How much of an allowance is used, in requests a window; nothing if there is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// How many reads wait.
+    pub waiting: usize,
+    /// How many requests are allowed.
+    pub limit: Option<usize>,
+    /// How many were sent.
+    pub used: Option<usize>,
+    /// How many others are expected to send.
+    pub others: Option<usize>,
+}
+
+/// Has `metrics` look how the allowance of `route` stands.
+pub fn watch_allowance(
+    metrics: &Metrics,
+    route: &'static Route,
+    look: impl Fn() -> Standing + Clone + Send + Sync + 'static,
+) {
+    let gauge = |name, value: fn(&Standing) -> Option<usize>| {
+        let look = look.clone();
+        metrics.gauge(name, move || {
+            let value = value(&look()).and_then(|it| u32::try_from(it).ok());
+            let found = value.map(|it| (f64::from(it), of(route)));
+            found.into_iter().collect()
+        });
+    };
+    gauge(&names::QUEUE_LENGTH, |it| Some(it.waiting));
+    gauge(&names::ALLOWANCE_LIMIT, |it| it.limit);
+    gauge(&names::ALLOWANCE_USED, |it| it.used);
+    gauge(&names::ALLOWANCE_OTHERS, |it| it.others);
+}
+
+/// Has `metrics` look whether it is known that `route` gives no answers.
+pub fn watch_trouble(
+    metrics: &Metrics,
+    route: &'static Route,
+    is_down: impl Fn() -> bool + Send + Sync + 'static,
+) {
+    metrics.gauge(&names::UPSTREAM_DOWN, move || {
+        vec![(f64::from(u8::from(is_down())), of(route))]
+    });
+}
+
+fn of(route: &Route) -> Vec<KeyValue> {
+    vec![KeyValue::new("route", route.name)]
+}
+
 impl Flights {
     /// Measures with `metrics`.
     #[must_use]
@@ -87,6 +143,7 @@ impl Flights {
         Flight(Arc::new(Boarded {
             flights: self.clone(),
             callers: AtomicU32::new(1),
+            is_sent: AtomicBool::new(false),
         }))
     }
 }
@@ -96,13 +153,20 @@ impl Flight {
     pub fn joined(&self) {
         self.0.callers.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// It was sent, so that it is a read indeed.
+    pub fn sent(&self) {
+        self.0.is_sent.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Boarded {
     fn drop(&mut self) {
         self.flights.in_flight.add(-1);
-        let callers = f64::from(*self.callers.get_mut());
-        self.flights.callers.record(callers);
+        if *self.is_sent.get_mut() {
+            let callers = f64::from(*self.callers.get_mut());
+            self.flights.callers.record(callers);
+        }
     }
 }
 
@@ -113,9 +177,27 @@ impl Turns {
         Self(metrics.histogram(&names::TURN_WAIT, &DURATIONS).bind(&[]))
     }
 
-    /// A turn came, or didn't, after `time`.
-    pub fn waited(&self, time: Duration) {
-        self.0.record(time.as_secs_f64());
+    /// A request begins to wait.
+    #[must_use]
+    pub fn begin(&self) -> Waiting<'_> {
+        Waiting {
+            turns: self,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// The wait is over, after this time.
+    #[must_use]
+    pub fn end(self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.turns.0.record(self.since.elapsed().as_secs_f64());
     }
 }
 

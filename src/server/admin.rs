@@ -7,15 +7,19 @@ use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::{JoinSet, spawn_blocking},
+    time::{sleep, timeout},
+};
 
 use super::Listeners;
 
 /// How many connections there are at a time; others wait in the system's queue. A handful is needed.
-const MAX_CONNECTIONS: usize = 256;
+pub const MAX_CONNECTIONS: usize = 256;
 
-/// How long a connection may go without a whole request.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection lasts: for one request, and its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -53,6 +57,8 @@ impl Page {
 pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let pages: Arc<[Page]> = pages.into();
+    // One page at a time, and not where calls are answered: some take milliseconds.
+    let turn = Arc::new(Mutex::new(()));
     let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await;
@@ -61,29 +67,30 @@ pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
             Some(_) = connections.join_next() => continue,
         };
         let Ok((stream, _)) = accepted else {
+            tracing::debug!("accepting a connection to the admin port failed");
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let pages = pages.clone();
+        let (pages, turn) = (pages.clone(), turn.clone());
         connections.spawn(async move {
             let _place = place;
             let service = service_fn(move |request: Request| {
-                let answer = answer(&pages, &request);
-                async move { Ok::<_, Infallible>(answer) }
+                let (pages, turn) = (pages.clone(), turn.clone());
+                async move { Ok::<_, Infallible>(answer(&pages, &request, &turn).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
+                .keep_alive(false)
                 .max_buf_size(MAX_HEAD)
                 .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
+            if let Ok(Err(error)) = timeout(PATIENCE, connection).await {
                 tracing::debug!(%error, "a connection to the admin port ended with an error");
             }
         });
     }
 }
 
-fn answer(pages: &[Page], request: &Request) -> Response {
+async fn answer(pages: &[Page], request: &Request, turn: &Mutex<()>) -> Response {
     let path = request.uri().path();
     let Some(page) = pages.iter().find(|page| page.path == path) else {
         let paths: Vec<_> = pages.iter().map(|page| page.path).collect();
@@ -97,8 +104,13 @@ fn answer(pages: &[Page], request: &Request) -> Response {
         response.headers_mut().insert(header::ALLOW, allowed);
         return response;
     }
-    let (status, body) = (page.look)();
-    respond(status, page.content_type, body)
+    let _turn = turn.lock().await;
+    let look = page.look.clone();
+    match spawn_blocking(move || look()).await {
+        Ok((status, body)) => respond(status, page.content_type, body),
+        // A defect, which is logged where it happened.
+        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Vec::new()),
+    }
 }
 
 fn respond(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {

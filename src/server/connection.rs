@@ -2,7 +2,10 @@
 
 mod calls;
 
-use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error as _, io, net::SocketAddr, pin::Pin, sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use hyper::{
@@ -57,6 +60,13 @@ const MAX_SEND_BUFFER: usize = 128 * 1024;
 const PING_EVERY: Duration = Duration::from_mins(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a connection of HTTP/1 is kept for another request: longer than proxies keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a call over HTTP/1 may take with its whole answer. There are no pings, and a client that has sent
+/// something ahead isn't seen to leave, so a stream could go on for nobody.
+const MAX_HTTP1_CALL: Duration = Duration::from_mins(2);
+
 /// By how much ages differ, so that connections that began together don't end together.
 const JITTER: f64 = 0.1;
 
@@ -104,6 +114,12 @@ pub(super) async fn serve(
         });
         let connection = http1(bounds).serve_connection(io, service);
         let life = live(Box::pin(connection), &calls, bounds, shutdown);
+        let life = async {
+            tokio::select! {
+                ended = life => ended,
+                () = calls.busy_for(MAX_HTTP1_CALL) => Ok(End::Stalled),
+            }
+        };
         stream.drive(Taken::new(life, progress)).await
     } else {
         let begun = calls.clone();
@@ -122,12 +138,31 @@ pub(super) async fn serve(
         Ok(None) => End::Stalled,
         Ok(Some(Err(error))) => {
             tracing::debug!(%error, "connection ended with an error");
-            End::Error
+            match why(&error) {
+                // No request came in time; HTTP/2's pings are another matter.
+                End::Error if is_http1 && error.is_timeout() => End::Idle,
+                end => end,
+            }
         }
         Err(error) => {
             tracing::debug!(%error, "connection ended, since nothing can be sent on it");
-            End::Stalled
+            match error.kind() {
+                io::ErrorKind::TimedOut => End::Stalled,
+                _ => End::Client,
+            }
         }
+    }
+}
+
+/// Whose doing an error is: a client that leaves in the midst of something is no fault of the protocol.
+fn why(error: &hyper::Error) -> End {
+    let is_io = error
+        .source()
+        .is_some_and(<dyn std::error::Error>::is::<io::Error>);
+    if is_io || error.is_incomplete_message() || error.is_closed() {
+        End::Client
+    } else {
+        End::Error
     }
 }
 
@@ -146,12 +181,12 @@ async fn answer(
 }
 
 /// Lets `connection` go on until its end, or that of its time.
-async fn live<C: GracefulConnection>(
+async fn live<C: GracefulConnection<Error = hyper::Error>>(
     mut connection: Pin<Box<C>>,
     calls: &Calls,
     bounds: Bounds,
     shutdown: CancellationToken,
-) -> Result<End, C::Error> {
+) -> Result<End, hyper::Error> {
     let age = bounds
         .max_age
         .mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64());
@@ -193,7 +228,7 @@ fn http1(bounds: Bounds) -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         // From the last answer's end on.
-        .header_read_timeout(bounds.handshake_timeout)
+        .header_read_timeout(bounds.idle_timeout.min(KEEP_ALIVE))
         .max_buf_size(MAX_HEAD as usize);
     builder
 }

@@ -3,9 +3,10 @@
 //! tonic's server isn't used for this: its shutdown waits for ever for a silent connection, its
 //! timeout stands outside of every layer, and it switches two of hyper's HTTP/2 limits off.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use rustix::net::sockopt;
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -26,6 +27,10 @@ use crate::metrics::{Connections, End};
 /// After a failed accept, as with no file descriptor left: trying again at once would only burn
 /// the processor that could free one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// After how long a silence the system asks; a vanished client is known some ten minutes later.
+#[cfg(target_os = "linux")]
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// How often it is said that connections can't be accepted.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -226,9 +231,11 @@ async fn connection(
     _place: OwnedSemaphorePermit,
 ) {
     let open = shared.connections.accepted();
-    // Answers are small and whole; waiting to fill a segment would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "setting nodelay failed");
+    // Answers are small and whole; waiting to fill a segment would only delay them. And the system is to notice
+    // who has vanished without a word.
+    let set = stream.set_nodelay(true).and_then(|()| keep_alive(&stream));
+    if let Err(error) = set {
+        tracing::debug!(%error, "setting a connection's options failed");
     }
     let time = shared.bounds.handshake_timeout;
     let protocols = &shared.protocols;
@@ -241,6 +248,14 @@ async fn connection(
     let leave = shared.leave.clone();
     let end = connection::serve(stream, peer, stack, calls, shared.bounds, leave).await;
     open.ended(end);
+}
+
+/// Has the system ask a silent client whether it is there, which HTTP/1 has no means to.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    Ok(())
 }
 
 /// Ready when no call is in flight, and none is a moment later.

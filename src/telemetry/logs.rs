@@ -6,7 +6,6 @@ mod writer;
 use std::{
     io::{self, IsTerminal},
     panic::Location,
-    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -28,6 +27,9 @@ const LOSS_REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// The target of panics, which no filter turns off.
 const PANIC: &str = "panic";
+
+/// The targets of what is ours.
+const OURS: [&str; 2] = [env!("CARGO_CRATE_NAME"), "access"];
 
 /// The target of switches of the filter, likewise.
 const SWITCH: &str = "log_filter";
@@ -57,9 +59,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Logs {
     lines: Lines,
+    /// Changes which lines there are.
     filter: reload::Handle<Targets, Registry>,
+    /// Those that were asked for at the start.
     configured: Targets,
-    is_debugging: AtomicBool,
 }
 
 impl Logs {
@@ -73,21 +76,21 @@ impl Logs {
             lines,
             filter,
             configured,
-            is_debugging: AtomicBool::new(false),
         };
         let _ = tracing_subscriber::registry().with(layer).try_init();
         std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
         logs
     }
 
-    /// Has everything logged at debug, or, if it is, as it was configured.
-    pub fn toggle_debug(&self) {
-        let is_debugging = !self.is_debugging.fetch_xor(true, Ordering::Relaxed);
-        let filter = if is_debugging {
-            Targets::new().with_default(LevelFilter::DEBUG)
-        } else {
-            self.configured.clone()
-        };
+    /// Has all of ours logged at debug, or as it was configured. The HTTP libraries would write a line for each
+    /// frame.
+    pub fn debug(&self, is_debugging: bool) {
+        let mut filter = self.configured.clone();
+        if is_debugging {
+            for ours in OURS {
+                filter = filter.with_target(ours, LevelFilter::DEBUG);
+            }
+        }
         // Fails if these aren't the process' logs, of which there is one.
         let _ = self.filter.reload(and_panics(filter));
         // Whatever the filter, since somebody waits for it.

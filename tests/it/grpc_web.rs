@@ -176,6 +176,50 @@ async fn a_call_is_answered_over_either_http() {
     assert_eq!(sandbox.requests().len(), 3);
 }
 
+/// In text mode everything is in base64.
+#[tokio::test]
+async fn a_call_may_be_text() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let facade = serving_browsers(&sandbox, &["--grpc-web-origin", PAGE]).await;
+    let mut browser = Browser::open(facade.address).await;
+    let text = "application/grpc-web-text";
+    let headers = [&[("content-type", text), ("accept", text)], &CALL[1..]].concat();
+    // A request for "x", and `grpc-status:0` in the frame of trailers.
+    let body = Bytes::from("AAAAAAMKAXg=");
+    let heard = browser.send(Method::POST, GET_INFO, &headers, body).await;
+    assert_eq!(
+        heard.header("content-type"),
+        Some("application/grpc-web-text+proto")
+    );
+    assert!(heard.body.starts_with(b"AAAAA"), "{:?}", heard.body);
+    assert!(
+        heard.body.ends_with(b"gAAAAA9ncnBjLXN0YXR1czowDQo="),
+        "{:?}",
+        heard.body
+    );
+}
+
+/// A page that is closed in the midst of its question.
+#[tokio::test]
+async fn who_leaves_has_cancelled() {
+    let sandbox = sandbox().await;
+    let flags = ["--grpc-web-origin", "*", "--admin-listen", "127.0.0.1:0"];
+    let server = Server::before(&sandbox, &flags).await;
+    let mut socket = TcpStream::connect(server.address)
+        .await
+        .expect("a connection");
+    let head = format!(
+        "POST {GET_INFO} HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web\r\n\
+         x-user-id: u\r\nx-auth-token: t\r\ncontent-length: 100\r\n\r\nhalf"
+    );
+    socket.write_all(head.as_bytes()).await.expect("a head");
+    drop(socket);
+    let is_it = |line: &serde_json::Value| line["target"] == "access";
+    let line = server.process.stderr.find_json(is_it).await;
+    assert_eq!(line["code"], "CANCELLED");
+}
+
 #[tokio::test]
 async fn a_refusal_can_be_read_by_the_page() {
     let sandbox = sandbox().await;
@@ -265,6 +309,8 @@ async fn nothing_else_is_a_call() {
         let body = frame(&request("x"));
         let heard = browser.send(method, GET_INFO, &headers, body).await;
         assert_eq!(heard.status, status, "{case}");
+        assert!(!heard.body.is_empty(), "{case}: without a word");
+        assert_eq!(heard.headers.contains_key("allow"), status == 405, "{case}");
     }
     assert!(sandbox.requests().is_empty());
 }
@@ -325,13 +371,20 @@ async fn the_limits_are_those_of_all() {
 #[tokio::test]
 async fn a_connection_that_says_too_little_ends() {
     let sandbox = sandbox().await;
-    let flags = ["--grpc-web-origin", PAGE, "--handshake-timeout", "200ms"];
+    let flags = [
+        "--grpc-web-origin",
+        PAGE,
+        "--handshake-timeout",
+        "200ms",
+        "--connection-idle-timeout",
+        "200ms",
+    ];
     let facade = serving_browsers(&sandbox, &flags).await;
     let began = Instant::now();
     for said in ["P", "POST / HTTP/1.1\r\nhost: "] {
         raw::said_to(facade.address, said.as_bytes()).await;
     }
-    // The library's own limit is half a minute.
+    // Without these flags it would take longer.
     assert!(began.elapsed() < Duration::from_secs(20));
     // A head that doesn't end isn't collected without end either.
     let head = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(20_000));

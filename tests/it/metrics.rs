@@ -3,14 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::sleep,
 };
 
 use crate::support::{
@@ -317,7 +315,6 @@ async fn the_history_has_what_the_page_draws() {
                 assert!(!said.contains("canary"), "{said}");
                 return history["history"].clone();
             }
-            sleep(Duration::from_millis(100)).await;
         }
     })
     .await;
@@ -344,6 +341,25 @@ async fn the_history_has_what_the_page_draws() {
     for (name, values) in series {
         assert_eq!(values.as_array().map(Vec::len), length, "{name}");
     }
+}
+
+/// Those who ask and don't read included.
+#[tokio::test]
+async fn whoever_asks_has_a_time() {
+    let sandbox = sandbox().await;
+    let (_server, admin) = watched(&sandbox, &[]).await;
+    let mut unread = Vec::new();
+    for _ in 0..300 {
+        let mut socket = TcpStream::connect(admin).await.expect("a connection");
+        let asked = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(20);
+        socket.write_all(asked.as_bytes()).await.expect("a request");
+        unread.push(socket);
+    }
+    assert!(
+        asked(admin, "GET", "/livez")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::{
     claim::{Cause, Claim, Turn},
     credentials::Fingerprint,
     exchange::Head,
+    metrics::Standing,
 };
 
 /// How many of those who were refused are expected to come again, each with a turn of their own.
@@ -43,17 +44,6 @@ pub(super) enum Grant {
     Ticket(Ticket),
     /// It needs no turn any more.
     Unlimited,
-}
-
-/// How much of the allowance is used, in requests a window; nothing if there is no limit.
-#[derive(Debug)]
-pub(super) struct Standing {
-    /// How many reads wait.
-    pub(super) waiting: usize,
-    pub(super) limit: Option<usize>,
-    pub(super) used: Option<usize>,
-    /// What others are expected to use.
-    pub(super) others: Option<usize>,
 }
 
 /// What there is to do for who hands out turns.

@@ -22,6 +22,8 @@ pub(super) struct Calls {
     all: TaskTracker,
     opened: Instant,
     under_way: AtomicUsize,
+    /// When the last one began, in milliseconds since it was opened.
+    busy_since: AtomicU64,
     /// In milliseconds since it was opened.
     idle_since: AtomicU64,
     /// The call that has begun and isn't spawned yet, which is what the library does next.
@@ -50,6 +52,7 @@ impl Calls {
             all,
             opened: Instant::now(),
             under_way: AtomicUsize::new(0),
+            busy_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             begun: Mutex::default(),
         }
@@ -70,16 +73,33 @@ impl Calls {
 
     /// Ready when there has been no call for `time`.
     pub(super) async fn idle_for(&self, time: Duration) {
+        self.has_been(false, &self.idle_since, time).await;
+    }
+
+    /// Ready when the last call has been under way for `time`.
+    pub(super) async fn busy_for(&self, time: Duration) {
+        self.has_been(true, &self.busy_since, time).await;
+    }
+
+    /// Ready when the connection has been busy, or not, for `time`, as it is `since` then.
+    async fn has_been(&self, is_busy: bool, since: &AtomicU64, time: Duration) {
         loop {
-            let since = match self.under_way.load(Ordering::Acquire) {
-                0 => self.opened + Duration::from_millis(self.idle_since.load(Ordering::Relaxed)),
-                _ => Instant::now(),
+            let is_so = (self.under_way.load(Ordering::Acquire) > 0) == is_busy;
+            let since = if is_so {
+                self.opened + Duration::from_millis(since.load(Ordering::Relaxed))
+            } else {
+                Instant::now()
             };
             if since.elapsed() >= time {
                 return;
             }
             sleep_until(since + time).await;
         }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        let now = self.opened.elapsed().as_millis();
+        u64::try_from(now).unwrap_or(u64::MAX)
     }
 }
 
@@ -102,16 +122,19 @@ impl Drop for Current {
 
 impl Call {
     fn begin(calls: &Arc<Calls>) -> Self {
-        calls.under_way.fetch_add(1, Ordering::Relaxed);
+        calls
+            .busy_since
+            .store(calls.milliseconds(), Ordering::Relaxed);
+        calls.under_way.fetch_add(1, Ordering::Release);
         Self(calls.clone())
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let now = self.0.opened.elapsed().as_millis();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        self.0.idle_since.store(now, Ordering::Relaxed);
+        self.0
+            .idle_since
+            .store(self.0.milliseconds(), Ordering::Relaxed);
         // Whoever sees that there is no call sees since when.
         self.0.under_way.fetch_sub(1, Ordering::Release);
     }
@@ -152,5 +175,29 @@ mod tests {
         };
         tokio::join!(busy, calls.idle_for(LIMIT));
         assert_eq!(opened.elapsed().as_secs(), 131 + 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_busy_from_the_beginning_of_its_last_call_on() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let calls = Arc::new(Calls::new(TaskTracker::new()));
+        let opened = Instant::now();
+        let busy = async {
+            for _ in 0..2 {
+                sleep(Duration::from_secs(100)).await;
+                let call = Call::begin(&calls);
+                sleep(Duration::from_secs(50)).await;
+                drop(call);
+            }
+            let call = Call::begin(&calls);
+            sleep(Duration::from_secs(100)).await;
+            drop(call);
+        };
+        let noticed = async {
+            calls.busy_for(LIMIT).await;
+            opened.elapsed().as_secs()
+        };
+        let ((), noticed) = tokio::join!(busy, noticed);
+        assert_eq!(noticed, 300 + 60);
     }
 }

@@ -12,8 +12,8 @@ use crate::server::{Body, Handler, Request, Response};
 const GRPC: &[u8] = b"application/grpc";
 
 /// Answers 405 to everything but POST, which is how gRPC sends its calls, 415 to what doesn't say that it is
-/// gRPC, and 505 to what says so over HTTP/1, in words for whoever is there. A GET or a form that was served would be a read that some proxy
-/// or browser made on its own.
+/// gRPC, and 505 to what says so over HTTP/1, in words for whoever is there. A GET or a form that was served
+/// would be a read that some proxy or browser made on its own.
 #[derive(Clone, Copy, Debug)]
 pub struct GrpcOnly;
 

@@ -1,8 +1,17 @@
 //! gRPC-Web: calls of browsers, which can't read trailers and ask first whether a page may make them.
 
-use std::{convert::Infallible, sync::OnceLock, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Version, header};
+use http_body::Frame;
+use tokio::sync::Notify;
 use tonic::Status;
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -40,6 +49,13 @@ pub enum Origins {
     Listed(Vec<HeaderValue>),
 }
 
+/// The body of a call, which tells if it breaks off: its client has gone then, and HTTP/1 would go on with the
+/// call.
+struct Whole {
+    body: tonic::body::Body,
+    broken: Arc<Notify>,
+}
+
 /// Serves gRPC-Web, where that is asked for, and answers a browser's question before it. Everything else goes
 /// by.
 #[derive(Clone, Debug)]
@@ -72,9 +88,15 @@ impl Web {
 impl Around for Web {
     async fn around(&self, request: Request, inner: &impl Handler) -> Response {
         let cors = match &self.cors {
-            Some(cors) if is_of_a_browser(&request) => cors.clone(),
+            Some(cors) if is_call(&request) || is_question(&request) => cors.clone(),
             _ => return inner.handle(request).await,
         };
+        let origin = is_question(&request).then(|| request.headers()[header::ORIGIN].clone());
+        let broken = Arc::<Notify>::default();
+        let request = request.map(|body| {
+            let broken = broken.clone();
+            tonic::body::Body::new(Whole { body, broken })
+        });
         let deadline = OnceLock::new();
         let calls = service_fn(|mut request: Request| {
             // What is inside is gRPC, which has no other.
@@ -90,8 +112,19 @@ impl Around for Web {
             .layer(cors)
             .layer(GrpcWebLayer::new())
             .service(calls);
-        let Ok(response) = web.oneshot(request).await;
+        let Ok(response) = tokio::select! {
+            biased;
+            // Nobody hears it; that the call is dropped cancels it.
+            () = broken.notified() => return Response::default(),
+            response = web.oneshot(request) => response,
+        };
         let mut response = response.map(Body::new);
+        if let Some(origin) = origin {
+            let may = response
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            tracing::debug!(?origin, may, "a browser asks whether a page may make calls");
+        }
         if let Some(deadline) = deadline.into_inner().flatten() {
             response.body_mut().end_at(deadline);
         }
@@ -99,16 +132,34 @@ impl Around for Web {
     }
 }
 
-/// Whether it is a call of gRPC-Web, or the question whether there may be one.
-fn is_of_a_browser(request: &Request) -> bool {
-    let headers = request.headers();
-    is_grpc_web(headers)
-        || (request.method() == Method::OPTIONS
-            && headers.contains_key(header::ORIGIN)
-            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD))
+/// Whether it is a call of gRPC-Web.
+fn is_call(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    request.method() == Method::POST
+        && content_type.is_some_and(|it| GRPC_WEB.iter().any(|web| it == web))
 }
 
-fn is_grpc_web(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE);
-    content_type.is_some_and(|it| GRPC_WEB.iter().any(|web| it == web))
+/// Whether it is the question whether there may be one.
+fn is_question(request: &Request) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Err(_)) = frame {
+            self.broken.notify_one();
+            return Poll::Pending;
+        }
+        Poll::Ready(frame)
+    }
 }

@@ -95,11 +95,15 @@ try {
       const stranger = await browser.newPage();
       await stranger.goto(other.origin);
       await stranger.waitForFunction('window.getInfo');
-      const before = lines.filter((it) => it.includes('"access"')).length;
-      const { code } = await stranger.evaluate((...it) => window.getInfo(...it), base, 'x', USER);
+      const { code } = await stranger.evaluate((...it) => window.getInfo(...it), base, 'strange', USER);
       assert.equal(code, 'Unknown');
-      // It hasn't come as far as a call.
-      assert.equal(lines.filter((it) => it.includes('"access"')).length, before);
+      // It hasn't come as far as a call: the one after it has a line, and it hasn't.
+      const { requestId } = await getInfo('no-such-call-either', USER);
+      while (!lines.some((it) => it.includes(requestId))) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const calls = lines.filter((it) => it.includes('"access"')).map((it) => JSON.parse(it));
+      assert.equal(calls.filter((it) => it.reason === 'CALL_NOT_FOUND_OR_NOT_VISIBLE').length, 2);
     });
   }
   console.log(`${passed} passed, 0 failed`);
