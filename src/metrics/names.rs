@@ -18,9 +18,6 @@ macro_rules! names {
             #[doc = $about]
             pub const $constant: Name = Name { name: $name, unit: $unit, about: $about };
         )*
-
-        /// Every name.
-        pub const ALL: &[Name] = &[$($constant),*];
     };
 }
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from cases import cases
 from newer import Newer
-from upstream import Upstream
 
 sys.path.append(str(Path(__file__).parents[1]))
 from facade import Facade
+from upstream import Upstream
 
 USER_ID, AUTH_TOKEN = "CkCPNctrgCDfmWLqC", "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
 

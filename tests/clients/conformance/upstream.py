@@ -7,7 +7,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import answering
 
 HANG = 20
 
@@ -43,21 +44,7 @@ class Upstream:
         self.said = {}
         self.asked = {}
         self.lock = threading.Lock()
-        upstream = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                upstream.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = answering.serve(self.answer)
 
     def answer(self, request):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
@@ -80,18 +67,9 @@ class Upstream:
         if status == 200:
             self.said[call_id] = body
         try:
-            self.send(request, status, headers, body)
+            answering.send(request, status, headers, body)
         except BrokenPipeError:
             pass  # Whoever has hung long enough is alone.
-
-    @staticmethod
-    def send(request, status, headers, body):
-        request.send_response(status)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
-            request.send_header(name, value)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
 
     def forward(self, request):
         names = ("X-User-Id", "X-Auth-Token")

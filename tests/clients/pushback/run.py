@@ -13,10 +13,9 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
-from upstream import Upstream
-
 sys.path.append(str(Path(__file__).parents[1]))
 from facade import Facade
+from upstream import Upstream
 
 CALLERS = 120
 # How long after it was due a client may come again, in seconds: two cores carry all of them.

@@ -4,7 +4,8 @@ import json
 import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import answering
 
 LIMIT, SPAN = 15, 3.0
 
@@ -17,21 +18,7 @@ class Upstream:
         # As Rocket.Chat's: a window begins with the first request after the last one's end.
         self.began, self.count = 0.0, 0
         self.lock = threading.Lock()
-        upstream = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                upstream.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = answering.serve(self.answer)
 
     def answer(self, request):
         status, remaining, reset = self.admit()
@@ -41,14 +28,8 @@ class Upstream:
         else:
             body = {"success": False, "error": "Error, too many requests. [error-too-many-requests]"}
         body = json.dumps(body).encode()
-        request.send_response(status)
-        request.send_header("Content-Type", "application/json")
-        request.send_header("Content-Length", str(len(body)))
-        request.send_header("X-RateLimit-Limit", str(LIMIT))
-        request.send_header("X-RateLimit-Remaining", str(remaining))
-        request.send_header("X-RateLimit-Reset", str(round(reset * 1000)))
-        request.end_headers()
-        request.wfile.write(body)
+        limit = {"Limit": LIMIT, "Remaining": remaining, "Reset": round(reset * 1000)}
+        answering.send(request, status, {f"X-RateLimit-{name}": str(it) for name, it in limit.items()}, body)
 
     def admit(self):
         with self.lock:
