@@ -25,10 +25,10 @@ use videoconf_facade::{
     app::{self, Telemetry},
     config::{Config, Flags, Problems},
     error::{self, Unavailable, status::to_status},
-    metrics::Metrics,
     proto::{Conference, v1::GetInfoRequest},
     rocketchat::video_conference,
     telemetry::{
+        Instruments,
         logs::{self, Logs},
         metrics,
     },
@@ -56,17 +56,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let count = count.parse()?;
     match &**path {
-        "memory" => calls(&Metrics::off(), "x", None, count),
+        "memory" => calls(&Instruments::off(), "x", None, count),
         "measured" => {
-            let (metrics, _prometheus) = metrics::start();
-            calls(&metrics, "x", None, count)
+            let (metrics, _prometheus) = metrics::start(None)?;
+            let instruments = Instruments {
+                metrics,
+                ..Instruments::off()
+            };
+            calls(&instruments, "x", None, count)
         }
         // These two with their access lines.
         "read" => {
             let own_read = Some(prost_types::Duration::default());
-            calls(&Metrics::off(), "x", own_read, count)
+            calls(&Instruments::off(), "x", own_read, count)
         }
-        "refusal" => calls(&Metrics::off(), "", None, count),
+        "refusal" => calls(&Instruments::off(), "", None, count),
         "translation" => {
             for _ in 0..count {
                 let conference = video_conference(black_box(ANSWER)).map_err(|it| it.problem)?;
@@ -90,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Asks a facade in this thread, one call after the other on one connection.
 fn calls(
-    metrics: &Metrics,
+    instruments: &Instruments,
     call_id: &str,
     max_age: Option<prost_types::Duration>,
     count: usize,
@@ -108,9 +112,9 @@ fn calls(
         tokio::spawn(answer(upstream));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let socket = TcpStream::connect(listener.local_addr()?).await?;
-        let source = app::source(&config, metrics)?;
+        let source = app::source(&config, instruments)?;
         let telemetry = Telemetry {
-            metrics: metrics.clone(),
+            instruments: instruments.clone(),
             admin: None,
         };
         tokio::spawn(async move {

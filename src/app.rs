@@ -17,21 +17,23 @@ use crate::{
     config::Config,
     lookup::{
         Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Observed, Remember, Retry,
+        Traced,
     },
     metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, names},
     proto,
     rocketchat::Client,
     route::Parameters,
     server::{
-        self, AccessLog, Drain, Listeners, Methods, Page, Protocols, Readiness, Routed, Server,
-        Tls,
+        self, AccessLog, Drain, Listeners, Methods, Observers, Page, Protocols, Readiness, Routed,
+        Server, Tls,
         layers::{
             Admit, CatchPanic, EndAtDeadline, EndWithDrain, GrpcOnly, Layer, Observe, RequestId,
             Web,
         },
     },
     source::{ConferenceSource, Lookup, Upstream},
-    telemetry::{history::History, metrics::Prometheus, page},
+    telemetry::{Instruments, history::History, metrics::Prometheus, page},
+    trace::Requests,
 };
 
 /// What reflection shows of ours. The second one lets tools print the details of errors.
@@ -52,36 +54,43 @@ pub fn descriptor_set() -> FileDescriptorSet {
 ///
 /// # Errors
 /// TLS is to be spoken and the system has no trust anchors.
-pub fn source(config: &Config, metrics: &Metrics) -> Result<impl ConferenceSource + use<>, String> {
+pub fn source(
+    config: &Config,
+    instruments: &Instruments,
+) -> Result<impl ConferenceSource + use<>, String> {
     let client = Client::new(config.upstream.clone())?;
-    Ok(lookup(client, config, metrics))
+    Ok(lookup(client, config, instruments))
 }
 
 /// The source stack of one route, before whatever asks Rocket.Chat, innermost first.
 pub fn lookup<P: Parameters, U: Upstream<P>>(
     client: U,
     config: &Config,
-    metrics: &Metrics,
+    instruments: &Instruments,
 ) -> impl Lookup<P> + use<P, U> {
+    let Instruments { metrics, tracer } = instruments;
+    let requests = config.upstream.base_url.target(P::ROUTE);
+    let requests = Requests::new(tracer.clone(), P::ROUTE, requests);
     let allowance = Allowance::new(config.allowance);
     allowance.watch(metrics, P::ROUTE);
     let answers = Answers::new(config.max_cache_bytes, config.freshness.stale_for);
 
-    let source = Observed::new(client, Attempts::new(metrics, P::ROUTE)); // innermost, since each attempt counts
+    let source = Observed::new(client, Attempts::new(metrics, P::ROUTE), requests); // innermost, since each attempt counts
     let source = Bounded::new(source, config.request_timeout); // from when it is sent
     let source = Budget::new(source, allowance, Turns::new(metrics)); // one unit an attempt, so inside of retry
     let source = Retry::new(source); // outside of the attempts that it adds
     let source = Breaker::new(source).watch(metrics, P::ROUTE); // what isn't tried isn't repeated
     let source = Remember::new(source, answers.clone()); // inside of who may leave
     let source = Coalesce::new(source, Flights::new(metrics)); // here callers end and reads begin
-    Cache::new(source, answers, config.freshness) // outermost: no read is the best one
+    let source = Cache::new(source, answers, config.freshness); // outside of reads: none is the best one
+    Traced::new(source, tracer.clone()) // outermost: whatever a call waits for is within its span
 }
 
 /// What an operator sees of the facade, beside its logs.
 #[derive(Debug)]
 pub struct Telemetry {
-    /// What measures.
-    pub metrics: Metrics,
+    /// What measures and what makes spans.
+    pub instruments: Instruments,
     /// Where that can be read.
     pub admin: Option<Admin>,
 }
@@ -102,7 +111,7 @@ impl Telemetry {
     #[must_use]
     pub fn off() -> Self {
         Self {
-            metrics: Metrics::off(),
+            instruments: Instruments::off(),
             admin: None,
         }
     }
@@ -169,7 +178,8 @@ pub async fn serve(
     telemetry: Telemetry,
     shutdown: impl Future<Output = ()>,
 ) {
-    let Telemetry { metrics, admin } = telemetry;
+    let Telemetry { instruments, admin } = telemetry;
+    let Instruments { metrics, tracer } = instruments;
     let drain = Drain::new(config.shutdown_notice, config.drain_timeout);
     let (health, health_service) = server::health(&[api::SERVICE_NAME]);
 
@@ -185,12 +195,18 @@ pub async fn serve(
     // The request stack: what stands around every RPC, outermost first.
     let max_bytes = config.max_request_id_bytes;
     let rpcs = Rpcs::new(&metrics, methods.all().to_vec(), config.handling_seconds);
-    let log = AccessLog::new(methods, rpcs);
+    let log = AccessLog::default();
+    let observers = Observers {
+        methods,
+        rpcs,
+        tracer,
+        log: log.clone(),
+    };
     let ceiling = config.request_timeout;
     let stack = ServiceBuilder::new()
         .layer(Layer(RequestId { max_bytes })) // first, so that every line and answer has the id
         .layer(Layer(Web::new(config.web_origins.as_ref()))) // inside there is gRPC only
-        .layer(Layer(Observe::new(log.clone()))) // sees every end of a call, whoever brings it about
+        .layer(Layer(Observe(observers))) // sees every end of a call, whoever brings it about
         .layer(Layer(GrpcOnly)) // what isn't a call costs nothing
         .layer(Layer(CatchPanic)) // turns a defect below into one failed call
         .layer(Layer(Admit::new(config.max_in_flight))) // before anything that waits

@@ -3,6 +3,7 @@
 mod connections;
 mod listen;
 mod logs;
+mod otel;
 pub mod problem;
 mod tls;
 mod values;
@@ -21,6 +22,7 @@ use crate::{
 use connections::ConnectionFlags;
 pub use listen::Listen;
 use logs::{log_filter, log_format, shared_log_filter};
+use otel::otel;
 pub use problem::{Problem, Problems};
 use tls::TlsFlags;
 use values::{count, limit, size, size_in_head, trust_anchors, yes_or_no};
@@ -170,6 +172,12 @@ pub struct CommonFlags {
     #[arg(default_value = "128")]
     max_request_id_bytes: String,
 
+    /// Tell Rocket.Chat, or what is before it, in which trace each request is, as traceparent
+    #[arg(long, env = "VIDEOCONF_UPSTREAM_TRACEPARENT", value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    upstream_traceparent: String,
+
     /// What log lines look like: auto (human on a terminal, else json), human or json
     #[arg(long, env = "VIDEOCONF_LOG_FORMAT", value_name = "FORMAT")]
     #[arg(default_value = "auto")]
@@ -243,6 +251,8 @@ pub struct Config {
     pub max_request_id_bytes: usize,
     /// How the process logs.
     pub logs: telemetry::logs::Options,
+    /// Who receives traces and metrics.
+    pub otlp: telemetry::otlp::Options,
     /// What is odd, but no reason not to start.
     pub warnings: Vec<String>,
 }
@@ -340,7 +350,13 @@ impl CommonFlags {
         let max_request_id_bytes =
             problems.check("--max-request-id-bytes", &self.max_request_id_bytes, size);
         let format = problems.check("--log-format", &self.log_format, log_format);
+        let sends_traceparent = problems.check(
+            "--upstream-traceparent",
+            &self.upstream_traceparent,
+            yes_or_no,
+        );
         let mut warnings = Vec::new();
+        let otlp = otel(&mut warnings);
         let filter = match &self.log_filter {
             Some(filter) => problems.check("--log-filter", filter, log_filter),
             None => Some(shared_log_filter(&mut warnings)),
@@ -365,6 +381,7 @@ impl CommonFlags {
                     connect_timeout: connect_timeout?,
                     connection_max_age: upstream_connection_max_age?,
                     max_body_bytes: max_body_bytes?,
+                    sends_traceparent: sends_traceparent?,
                 },
                 allowance: AllowanceOptions {
                     limit: limit?,
@@ -385,6 +402,7 @@ impl CommonFlags {
                     format: format?,
                     filter: filter?,
                 },
+                otlp,
                 warnings,
             })
         };

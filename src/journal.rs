@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::exchange::Head;
+use crate::{exchange::Head, trace::TraceContext};
 
 /// The notes on one read: its attempts, each noted as far as it has got. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Journal(Arc<Mutex<Notes>>);
 
 #[derive(Debug, Default)]
 struct Notes {
+    /// Whose trace the read is in: that of the caller for whom it began.
+    reader: TraceContext,
     /// Without the attempt that goes on.
     read: Read,
     /// Since when there is one.
@@ -36,6 +38,21 @@ pub struct Read {
 }
 
 impl Journal {
+    /// The notes on a read that begins there in a trace.
+    #[must_use]
+    pub fn within(reader: TraceContext) -> Self {
+        Self(Arc::new(Mutex::new(Notes {
+            reader,
+            ..Notes::default()
+        })))
+    }
+
+    /// Where in a trace it began.
+    #[must_use]
+    pub fn reader(&self) -> TraceContext {
+        self.lock().reader.clone()
+    }
+
     /// An attempt's turn has come, or won't, after this time.
     pub fn waited(&self, time: Duration) {
         self.lock().read.waited += time;

@@ -1,7 +1,7 @@
 //! Decorators of the traits in [`source`](crate::source): each adds one concern and can be taken
 //! out with its line of the source stack.
 //!
-//! From a caller inwards: [`Cache`] gives what is known, [`Coalesce`] makes one read of many,
+//! From a caller inwards: [`Traced`] is seen in traces, [`Cache`] gives what is known, [`Coalesce`] makes one read of many,
 //! [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing to be had, [`Retry`]
 //! asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends what takes too
 //! long, [`Observed`] notes attempts. [`Direct`] stands for the first three where nothing is shared.
@@ -16,6 +16,7 @@ mod coalesce;
 mod direct;
 mod observed;
 mod retry;
+mod traced;
 
 pub use allowance::{Allowance, Limit, Options as AllowanceOptions};
 pub use answers::Answers;
@@ -27,3 +28,4 @@ pub use coalesce::Coalesce;
 pub use direct::Direct;
 pub use observed::Observed;
 pub use retry::Retry;
+pub use traced::Traced;

@@ -8,6 +8,7 @@ mod connections;
 pub mod names;
 mod reads;
 mod rpcs;
+mod spans;
 
 use opentelemetry::{
     KeyValue,
@@ -19,7 +20,8 @@ use names::Name;
 pub use reads::{
     Attempt, Attempts, Flight, Flights, Standing, Turns, Waiting, watch_allowance, watch_trouble,
 };
-pub use rpcs::{Kind, Method, Rpc, Rpcs};
+pub use rpcs::{Kind, Method, OTHER, Rpc, Rpcs};
+pub use spans::Spans;
 
 /// Where instruments are made. Clones are the same.
 #[derive(Clone, Debug)]

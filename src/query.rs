@@ -14,6 +14,7 @@ use crate::{
     deadline::Deadline,
     journal::Journal,
     record::Record,
+    trace::TraceContext,
 };
 
 /// What is asked, and on whose behalf. An answer never crosses credentials.
@@ -58,6 +59,8 @@ pub struct Attempt {
     pub connection: Connection,
     /// Where it is noted what becomes of it, as soon as that is known.
     pub journal: Journal,
+    /// Within which span.
+    pub trace: TraceContext,
 }
 
 impl Attempt {

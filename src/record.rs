@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     journal::{Journal, Read},
     proto::v1::ErrorReason,
+    trace::TraceContext,
 };
 
 /// The record of one call. Clones share it.
@@ -24,6 +25,7 @@ struct Entries {
     refusal: Option<Refusal>,
     journal: Option<Journal>,
     answer: Option<(Origin, Duration)>,
+    trace: TraceContext,
 }
 
 /// Where an answer came from.
@@ -79,6 +81,17 @@ impl Record {
         self.arrived
     }
 
+    /// What happens from now on is within this span, or this caller's trace.
+    pub fn is_within(&self, trace: TraceContext) {
+        self.lock().trace = trace;
+    }
+
+    /// Within what it happens.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        self.lock().trace.clone()
+    }
+
     /// The call is refused. Of several refusals the last one holds, since that is what is sent.
     pub fn refused(&self, refusal: Refusal) {
         self.lock().refusal = Some(refusal);
@@ -112,6 +125,13 @@ impl Record {
     pub fn read(&self) -> Read {
         let journal = self.lock().journal.clone();
         journal.as_ref().map(Journal::read).unwrap_or_default()
+    }
+
+    /// Where in a trace that read began; none where nothing was read.
+    #[must_use]
+    pub fn reader(&self) -> TraceContext {
+        let journal = self.lock().journal.clone();
+        journal.as_ref().map(Journal::reader).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {

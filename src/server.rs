@@ -14,6 +14,7 @@ mod lifecycle;
 mod listeners;
 mod memory;
 mod methods;
+mod observed;
 mod reflection;
 mod strangers;
 mod tls;
@@ -29,6 +30,7 @@ pub use health::{Health, Readiness, health};
 pub use lifecycle::{Drain, Server, serve};
 pub use listeners::Listeners;
 pub use methods::Methods;
+pub use observed::Observers;
 pub use reflection::{files, reflection};
 pub use tls::{File, Files, Tls};
 

@@ -11,11 +11,13 @@ use videoconf_facade::{
     app::{self, Telemetry},
     config::{Config, Flags, Problems},
     lookup::{Direct, Observed},
-    metrics::{Attempts, Metrics},
+    metrics::Attempts,
     rocketchat::Client,
     route::INFO,
     sandbox::{Options, Sandbox},
     source::ConferenceSource,
+    telemetry::Instruments,
+    trace::Requests,
 };
 
 use super::{
@@ -65,11 +67,13 @@ async fn measure(stack: Stack, load: Load) -> Result<Measured, String> {
         .map_err(|error| format!("the sandbox can't listen: {error}"))?;
     let config = config(&sandbox.url())?;
     let address = match stack {
-        Stack::Facade => serve(app::source(&config, &Metrics::off())?, config).await,
+        Stack::Facade => serve(app::source(&config, &Instruments::off())?, config).await,
         Stack::Without => {
             let client = Client::new(config.upstream.clone())?;
-            let attempts = Attempts::new(&Metrics::off(), &INFO);
-            serve(Direct::new(Observed::new(client, attempts)), config).await
+            let Instruments { metrics, tracer } = Instruments::off();
+            let attempts = Attempts::new(&metrics, &INFO);
+            let spans = Requests::new(tracer, &INFO, config.upstream.base_url.target(&INFO));
+            serve(Direct::new(Observed::new(client, attempts, spans)), config).await
         }
     }?;
     let outcomes = clients::ask(address, load).await?;

@@ -2,19 +2,22 @@
 
 use std::process::ExitCode;
 
-use super::{operator, print, refuse, say};
+use super::{print, refuse, say};
 use crate::{
     app,
     config::{Config, Flags, Problem, Problems},
-    metrics::Metrics,
     source::ConferenceSource,
-    telemetry::metrics::Prometheus,
+    telemetry::Instruments,
 };
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
-    match check(flags, problems) {
-        Ok(checked) => {
-            for warning in &checked.config.warnings {
+    let checked = flags.check(problems).and_then(|config| {
+        source(&config, &Instruments::off())?;
+        Ok(config)
+    });
+    match checked {
+        Ok(config) => {
+            for warning in &config.warnings {
                 say(format_args!("videoconf-facade: warning: {warning}"));
             }
             print("the configuration is good")
@@ -23,32 +26,14 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     }
 }
 
-/// A configuration, and what it makes.
-pub(super) struct Checked<S> {
-    pub(super) config: Config,
-    pub(super) metrics: Metrics,
-    pub(super) prometheus: Option<Prometheus>,
-    pub(super) source: S,
-}
-
-/// The configuration and what it makes, or every problem, those of the arguments first.
-pub(super) fn check(
-    flags: &Flags,
-    problems: Problems,
-) -> Result<Checked<impl ConferenceSource + use<>>, Vec<Problem>> {
-    let config = flags.check(problems)?;
-    let (metrics, prometheus) = operator::measured(&config);
-    match app::source(&config, &metrics) {
-        Ok(source) => Ok(Checked {
-            config,
-            metrics,
-            prometheus,
-            source,
-        }),
-        Err(problem) => {
-            let mut problems = Problems::default();
-            problems.note(problem);
-            Err(problems.into_vec())
-        }
-    }
+/// What the configuration makes, which may be a problem, too.
+pub(super) fn source(
+    config: &Config,
+    instruments: &Instruments,
+) -> Result<impl ConferenceSource + use<>, Vec<Problem>> {
+    app::source(config, instruments).map_err(|problem| {
+        let mut problems = Problems::default();
+        problems.note(problem);
+        problems.into_vec()
+    })
 }

@@ -24,6 +24,7 @@ use crate::{
     proto::v1::GetInfoRequest,
     sandbox::{self, CALLS, Sandbox, USERS, Version},
     server::Listeners,
+    telemetry::{self, Started},
 };
 use certificates::Certificates;
 use invitation::invitation;
@@ -100,8 +101,15 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
     if is_anywhere {
         config.admin_listen = Listen::parse(DEFAULT_ADMIN_LISTEN).ok();
     }
-    let (metrics, prometheus) = operator::measured(&config);
-    let source = match app::source(&config, &metrics) {
+    let Started {
+        instruments,
+        prometheus,
+        outbox,
+    } = match telemetry::start(&config.otlp, config.admin_listen.is_some()) {
+        Ok(started) => started,
+        Err(problem) => return fail(problem),
+    };
+    let source = match app::source(&config, &instruments) {
         Ok(source) => source,
         Err(problem) => return fail(problem),
     };
@@ -120,7 +128,7 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
     };
     let for_operators = admin.as_ref().map(|it| it.listeners.addresses());
     let for_operators = for_operators.and_then(|it| it.first().copied());
-    let telemetry = Telemetry { metrics, admin };
+    let telemetry = Telemetry { instruments, admin };
     let address = listeners.addresses().first().map(ToString::to_string);
     let address = address.unwrap_or_else(|| config.listen.to_string());
 
@@ -147,7 +155,7 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
         shown
     };
     let (served, shown) = tokio::join!(
-        run_facade(listeners, source, &config, telemetry, &end),
+        run_facade(listeners, source, &config, telemetry, outbox, &end),
         show
     );
     if flags.once { shown } else { served }

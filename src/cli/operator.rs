@@ -1,23 +1,8 @@
-//! What `serve` and `demo` have for operators, beside logs.
+//! The operator's port of `serve` and `demo`.
 
 use serde_json::Value;
 
-use crate::{
-    app::Admin,
-    config::Config,
-    metrics::Metrics,
-    server::Listeners,
-    telemetry::metrics::{self, Prometheus},
-};
-
-/// What measures, and what was measured, if anybody can look at it.
-pub(super) fn measured(config: &Config) -> (Metrics, Option<Prometheus>) {
-    if config.admin_listen.is_none() {
-        return (Metrics::off(), None);
-    }
-    let (metrics, prometheus) = metrics::start();
-    (metrics, Some(prometheus))
-}
+use crate::{app::Admin, config::Config, server::Listeners, telemetry::metrics::Prometheus};
 
 /// The port where it can be looked at, or `otherwise`.
 ///

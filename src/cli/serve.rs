@@ -10,18 +10,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    VERSION, block_on,
-    check_config::{Checked, check},
-    fail, operator, refuse,
-};
+use super::{VERSION, block_on, check_config::source, fail, operator, refuse};
 use crate::{
     app::{self, Telemetry},
     config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
     metrics::names,
     server::{Listeners, MAX_ADMIN_CONNECTIONS, Tls},
     source::ConferenceSource,
-    telemetry::logs::Logs,
+    telemetry::{self, Outbox, Started, logs::Logs},
 };
 
 /// The signal that has everything logged, and then as before.
@@ -37,19 +33,25 @@ struct EndSignals {
 }
 
 pub(super) fn run(flags: &Flags, settings: Value, problems: Problems) -> ExitCode {
-    match check(flags, problems) {
-        Ok(checked) => block_on(serve(checked, settings)),
+    match flags.check(problems) {
+        Ok(config) => block_on(serve(config, settings)),
         Err(problems) => refuse(&problems),
     }
 }
 
-async fn serve(checked: Checked<impl ConferenceSource>, settings: Value) -> ExitCode {
-    let Checked {
-        mut config,
-        metrics,
+async fn serve(mut config: Config, settings: Value) -> ExitCode {
+    let Started {
+        instruments,
         prometheus,
-        source,
-    } = checked;
+        outbox,
+    } = match telemetry::start(&config.otlp, config.admin_listen.is_some()) {
+        Ok(started) => started,
+        Err(problem) => return fail(problem),
+    };
+    let source = match source(&config, &instruments) {
+        Ok(source) => source,
+        Err(problems) => return refuse(&problems),
+    };
     let listeners = match Listeners::inherited() {
         Ok(None) => match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
             Ok(listeners) => listeners,
@@ -65,14 +67,14 @@ async fn serve(checked: Checked<impl ConferenceSource>, settings: Value) -> Exit
         Ok(admin) => admin,
         Err(problem) => return fail(problem),
     };
-    let telemetry = Telemetry { metrics, admin };
+    let telemetry = Telemetry { instruments, admin };
     let hangups = match signal(SignalKind::hangup()) {
         Ok(hangups) => hangups,
         Err(error) => return fail(format_args!("can't wait for signals: {error}")),
     };
     let end = CancellationToken::new();
     tokio::select! {
-        exit = run_facade(listeners, source, &config, telemetry, &end) => exit,
+        exit = run_facade(listeners, source, &config, telemetry, outbox, &end) => exit,
         () = reload_at(hangups, config.tls.as_ref()) => ExitCode::FAILURE,
     }
 }
@@ -105,6 +107,7 @@ pub(super) async fn run_facade(
     source: impl ConferenceSource,
     config: &Config,
     telemetry: Telemetry,
+    outbox: Outbox,
     end: &CancellationToken,
 ) -> ExitCode {
     let signals = EndSignals::listen().and_then(|it| Ok((it, signal(DEBUG)?)));
@@ -125,7 +128,12 @@ pub(super) async fn run_facade(
     {
         tracing::info!(%listen, "serving operators");
     }
+    for (what, receiver) in config.otlp.receivers() {
+        let protocol = receiver.protocol.as_str();
+        tracing::info!(receiver = receiver.origin(), protocol, "sending {what}");
+    }
     telemetry
+        .instruments
         .metrics
         .count(&names::LOG_LINES_LOST, logs.losses());
     for warning in &config.warnings {
@@ -152,8 +160,12 @@ pub(super) async fn run_facade(
         end.cancel();
         signals.next().await;
     };
+    let served = async {
+        app::serve(listeners, source, config, telemetry, end.cancelled()).await;
+        outbox.finish().await;
+    };
     let exit = tokio::select! {
-        () = app::serve(listeners, source, config, telemetry, end.cancelled()) => ExitCode::SUCCESS,
+        () = served => ExitCode::SUCCESS,
         () = second_signal => ExitCode::FAILURE,
         () = switching => ExitCode::FAILURE,
         () = logs.report_losses() => ExitCode::FAILURE,

@@ -43,6 +43,12 @@ pub fn reason_of(error: &Error) -> &'static str {
     wire_name(reason)
 }
 
+/// What went wrong, in constant words: the problem where there is one, else the reason.
+#[must_use]
+pub fn error_type(error: &Error) -> &'static str {
+    error.problem().unwrap_or_else(|| reason_of(error))
+}
+
 /// The status of `error`, with its details: always an `ErrorInfo`, and what else applies.
 #[must_use]
 pub fn to_status(error: &Error) -> Status {

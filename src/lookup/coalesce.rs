@@ -122,7 +122,7 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
         }
         let claim = Claim::new();
         let watching = want(&claim).expect("a claim that isn't dropped");
-        let journal = Journal::default();
+        let journal = Journal::within(caller.record.trace());
         caller.record.waits_for(journal.clone());
         let (land, landed) = watch::channel(None);
         let measured = self.0.measured.begin();
@@ -203,6 +203,7 @@ async fn fly<P: Parameters, S: Upstream<P>>(
         claim: claim.clone(),
         deadline: None,
         connection: Connection::Any,
+        trace: journal.reader(),
         journal,
     };
     let exchange = tokio::select! {

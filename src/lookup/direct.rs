@@ -27,7 +27,8 @@ impl<S> Direct<S> {
 
 impl<P: Parameters, S: Upstream<P>> Lookup<P> for Direct<S> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
-        let journal = Journal::default();
+        let trace = caller.record.trace();
+        let journal = Journal::within(trace.clone());
         caller.record.waits_for(journal.clone());
         let claim = Claim::new();
         let _waiting = claim.wait(caller.deadline.at);
@@ -36,6 +37,7 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Direct<S> {
             deadline: Some(caller.deadline),
             connection: Connection::Any,
             journal,
+            trace,
         };
         let Exchange { sent, result, .. } = self.inner.ask(query, &attempt).await;
         let value = result?;

@@ -1,4 +1,4 @@
-//! Notes each attempt in its journal, and measures it: that it was made, and how long it took.
+//! Notes each attempt in its journal, measures it, and has it seen in traces.
 
 use crate::{
     exchange::Exchange,
@@ -7,6 +7,7 @@ use crate::{
     query::{Attempt, Query},
     route::Parameters,
     source::Upstream,
+    trace::Requests,
 };
 
 /// Observes the attempts of the source inside.
@@ -14,15 +15,20 @@ use crate::{
 pub struct Observed<S> {
     inner: S,
     attempts: Attempts,
+    spans: Requests,
 }
 
 /// An attempt that isn't over. One that is dropped was given up, and is noted too.
 struct Ongoing<'a>(&'a Journal);
 
 impl<S> Observed<S> {
-    /// Puts the observation around `inner`. Its attempts are measured with `attempts`.
-    pub fn new(inner: S, attempts: Attempts) -> Self {
-        Self { inner, attempts }
+    /// Puts the observation around `inner`. Its attempts are measured with `attempts`, and seen as `spans`.
+    pub fn new(inner: S, attempts: Attempts, spans: Requests) -> Self {
+        Self {
+            inner,
+            attempts,
+            spans,
+        }
     }
 }
 
@@ -30,8 +36,18 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Observed<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
         let _ongoing = Ongoing::begin(&attempt.journal);
         let measured = self.attempts.begin();
-        let exchange = self.inner.ask(query, attempt).await;
+        let before = attempt.journal.read().attempts.saturating_sub(1);
+        let span = self.spans.begin(&attempt.trace, before);
+        let seen = span.context().map(|trace| Attempt {
+            trace,
+            ..attempt.clone()
+        });
+        let exchange = self
+            .inner
+            .ask(query, seen.as_ref().unwrap_or(attempt))
+            .await;
         measured.end(&exchange);
+        span.end(&exchange);
         exchange
     }
 }

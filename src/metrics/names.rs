@@ -52,6 +52,9 @@ names! {
     CONNECTIONS_ACCEPTED = "videoconf.connections.accepted", "{connection}", "Connections that were accepted";
     CONNECTIONS_ENDED = "videoconf.connections.ended", "{connection}", "Connections that ended, by why";
 
+    // OpenTelemetry's, of itself. What it loses before, it counts as otel.sdk.processor.span.processed.
+    SPANS_EXPORTED = "otel.sdk.exporter.span.exported", "{span}", "Spans that were delivered to the receiver of traces, or lost with an error.type; only while there is one";
+
     // Our own: the process.
     CERTIFICATE_EXPIRY = "videoconf.certificate.expiry.timestamp", "s", "When the server's certificate expires, in seconds since 1970";
     LOG_LINES_LOST = "videoconf.log.lines_lost", "{line}", "Log lines that were lost, since nobody took them";

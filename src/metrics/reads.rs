@@ -16,7 +16,7 @@ use opentelemetry::{
 use tokio::time::Instant;
 
 use super::{Metrics, names};
-use crate::{error::Error, error::status::reason_of, exchange::Exchange, route::Route};
+use crate::{error::status::error_type, exchange::Exchange, route::Route};
 
 /// The buckets of requests and turns, in seconds.
 const DURATIONS: [f64; 15] = [
@@ -256,11 +256,6 @@ impl Drop for Attempt<'_> {
         let time = self.began.elapsed().as_secs_f64();
         self.attempts.durations.record(time, &labels);
     }
-}
-
-/// What went wrong, in constant words.
-fn error_type(error: &Error) -> &'static str {
-    error.problem().unwrap_or_else(|| reason_of(error))
 }
 
 /// Whether a status has a name, or is one of Cloudflare's, so that no server makes up labels.

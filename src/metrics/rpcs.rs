@@ -29,7 +29,7 @@ const AGES: [f64; 12] = [
 ];
 
 /// What stands for a method that doesn't exist, as OpenTelemetry has it.
-const OTHER: &str = "_OTHER";
+pub const OTHER: &str = "_OTHER";
 
 /// How many codes there are.
 const CODES: usize = 17;
@@ -189,8 +189,9 @@ impl Measured {
 }
 
 impl Method {
-    /// As OpenTelemetry has it.
-    fn full_name(&self) -> String {
+    /// Its name as OpenTelemetry has it.
+    #[must_use]
+    pub fn full_name(&self) -> String {
         match &*self.service {
             OTHER => OTHER.to_owned(),
             service => format!("{service}/{}", self.name),

@@ -62,6 +62,8 @@ pub struct Options {
     pub connection_max_age: Duration,
     /// The largest body of an answer, in bytes after unpacking.
     pub max_body_bytes: usize,
+    /// Whether it hears in which trace a request is.
+    pub sends_traceparent: bool,
 }
 
 /// Asks Rocket.Chat.
@@ -76,6 +78,7 @@ pub struct Client {
     /// What such a proxy is told in each request.
     proxy_authorization: Option<HeaderValue>,
     max_body_bytes: usize,
+    sends_traceparent: bool,
     reports: Reports,
 }
 
@@ -97,6 +100,7 @@ impl Client {
             base_url,
             proxy,
             max_body_bytes,
+            sends_traceparent,
             ..
         } = options;
         let is_forwarded = proxy.is_some() && !base_url.is_https();
@@ -120,13 +124,14 @@ impl Client {
             ),
             base_url,
             max_body_bytes,
+            sends_traceparent,
         })
     }
 }
 
 impl<M: Method> Upstream<M> for Client {
     async fn ask(&self, query: &Query<M>, attempt: &Attempt) -> Exchange<M::Answer> {
-        let Some(request) = self.request(query) else {
+        let Some(request) = self.request(query, attempt) else {
             return Exchange::unanswered(Error::Internal);
         };
         let http = match attempt.connection {
@@ -156,7 +161,11 @@ impl<M: Method> Upstream<M> for Client {
 
 impl Client {
     /// The request for `query`; `None` if it is too long to be one.
-    fn request<M: Method>(&self, query: &Query<M>) -> Option<Request<Empty<Bytes>>> {
+    fn request<M: Method>(
+        &self,
+        query: &Query<M>,
+        attempt: &Attempt,
+    ) -> Option<Request<Empty<Bytes>>> {
         let parameters = query.key.parameters.query();
         let mut request = Request::new(Empty::new());
         *request.method_mut() = M::ROUTE.verb.clone();
@@ -167,6 +176,9 @@ impl Client {
         headers.insert(header::ACCEPT, JSON);
         headers.insert(header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
         headers.insert(header::USER_AGENT, USER_AGENT);
+        if self.sends_traceparent {
+            attempt.trace.write(headers);
+        }
         if let Some(authorization) = &self.proxy_authorization {
             headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
         }

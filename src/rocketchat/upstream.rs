@@ -11,6 +11,8 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use crate::{route::Route, trace::Target};
+
 /// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
 /// reader of queries understands.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -18,6 +20,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// Where Rocket.Chat's API begins.
+const API: &str = "/api/v1/";
 
 /// The root of a Rocket.Chat server: `http` or `https`, perhaps with a path prefix.
 #[derive(Clone, Debug)]
@@ -72,6 +77,23 @@ impl BaseUrl {
         format!("{}://{}", self.scheme, self.authority)
     }
 
+    /// Where requests to `route` go, as traces have it.
+    #[must_use]
+    pub fn target(&self, route: &Route) -> Target {
+        // A prefix may be a secret of a proxy's.
+        let prefix = if self.prefix.is_empty() {
+            ""
+        } else {
+            "/REDACTED"
+        };
+        let default_port = if self.is_https() { 443 } else { 80 };
+        Target {
+            url: format!("{}{prefix}{API}{}?REDACTED", self.origin(), route.name),
+            host: self.authority.host().to_owned(),
+            port: self.authority.port_u16().unwrap_or(default_port),
+        }
+    }
+
     /// Whether others on the way can read what is sent there, tokens included.
     #[must_use]
     pub fn is_readable_on_the_way(&self) -> bool {
@@ -87,7 +109,7 @@ impl BaseUrl {
         name: &str,
         query: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Option<Uri> {
-        let mut path = format!("{}/api/v1/{name}", self.prefix);
+        let mut path = format!("{}{API}{name}", self.prefix);
         for (number, (key, value)) in query.into_iter().enumerate() {
             let separator = if number == 0 { '?' } else { '&' };
             let value = utf8_percent_encode(value, ENCODED);

@@ -1,5 +1,4 @@
-//! The access line of every RPC, its part in the metrics, and the bound on what those may fill the log with
-//! who have no business here.
+//! The access line of every RPC, and the bound on what those may fill the log with who have no business here.
 
 use std::{
     net::SocketAddr,
@@ -7,15 +6,12 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Uri};
 use tokio::time::{Instant, interval};
-use tonic::{Code, Status};
+use tonic::Code;
 
-use super::{Methods, Request, layers::Id};
 use crate::{
     error::status::{code_name, wire_name},
     journal::Read,
-    metrics::{Rpc, Rpcs},
     record::{Origin, Record},
 };
 
@@ -38,14 +34,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// Writes the access lines. Clones share the bound.
 #[derive(Clone, Debug)]
-pub struct AccessLog(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    methods: Methods,
-    rpcs: Rpcs,
-    cheap: Mutex<Cheap>,
-}
+pub struct AccessLog(Arc<Mutex<Cheap>>);
 
 /// The lines of calls that failed without a read, which cost their callers nothing.
 #[derive(Debug)]
@@ -55,64 +44,90 @@ struct Cheap {
     left_out: u64,
 }
 
-/// A call that isn't over, for its access line and the metrics. One that is dropped was cancelled: the caller has
-/// gone.
+/// What a line tells of a call that is over.
 #[derive(Debug)]
-pub struct Line {
-    log: AccessLog,
-    uri: Uri,
-    rpc: Rpc,
-    request_id: Option<Id>,
-    peer: Option<SocketAddr>,
-    record: Record,
-    /// How it ended.
-    code: Code,
+pub(super) struct Line<'a> {
+    pub(super) path: &'a str,
+    /// Whether there is a method with this path.
+    pub(super) is_known: bool,
+    pub(super) code: Code,
+    pub(super) record: &'a Record,
+    pub(super) request_id: Option<&'a str>,
+    pub(super) peer: Option<SocketAddr>,
 }
 
-impl AccessLog {
-    /// A log whose lines name `methods`, and nothing else. Calls are measured with `rpcs`, too.
-    #[must_use]
-    pub fn new(methods: Methods, rpcs: Rpcs) -> Self {
-        let cheap = Cheap {
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Cheap {
             window_began: Instant::now(),
             written: 0,
             left_out: 0,
-        };
-        Self(Arc::new(Shared {
-            methods,
-            rpcs,
-            cheap: Mutex::new(cheap),
-        }))
+        })))
     }
+}
 
-    /// The line of a call that begins.
-    #[must_use]
-    pub fn begin(&self, request: &Request, record: Record) -> Line {
-        let method = self.0.methods.find(request.uri().path());
-        Line {
-            log: self.clone(),
-            uri: request.uri().clone(),
-            rpc: self.0.rpcs.begin(method),
-            request_id: request.extensions().get().cloned(),
-            peer: request.extensions().get().copied(),
-            record,
-            code: Code::Cancelled,
-        }
-    }
-
+impl AccessLog {
     /// Says every now and then how many lines were left out. Never ready.
     pub async fn report_left_out(&self) {
         let mut interval = interval(WINDOW);
         loop {
             interval.tick().await;
-            self.0.cheap().report();
+            self.cheap().report();
         }
     }
-}
 
-impl Shared {
+    /// Writes `line`, unless there were too many like it.
+    pub(super) fn write(&self, line: &Line) {
+        let record = line.record;
+        let answer = record.answer();
+        let is_from_memory = matches!(answer, Some((Origin::Memory, _)));
+        // What is read meanwhile for later calls isn't this one's.
+        let read = if is_from_memory {
+            Read::default()
+        } else {
+            record.read()
+        };
+        // Answers from memory, reflection and probes would drown the rest. A watch of health has no
+        // other end than its caller's leaving.
+        let is_watch = line.code == Code::Cancelled && line.path == HEALTH_WATCH;
+        let is_routine = line.code == Code::Ok || is_watch || line.path == LOAD_BALANCER_PROBE;
+        if read.attempts == 0 && !is_routine && !self.cheap().admit() {
+            return;
+        }
+        let refusal = record.refusal();
+        macro_rules! access_line {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "access",
+                    tracing::Level::$level,
+                    method = if line.is_known { line.path } else { OTHER },
+                    path = (!line.is_known).then(|| beginning(line.path)),
+                    code = code_name(line.code),
+                    reason = refusal.map(|refusal| wire_name(refusal.reason)),
+                    problem = refusal.and_then(|refusal| refusal.problem),
+                    retry_ms = refusal.and_then(|refusal| refusal.retry_millis),
+                    ms = millis(record.arrived().elapsed()),
+                    source = answer.map(|(origin, _)| origin.as_str()),
+                    age_ms = answer.map(|(_, age)| millis(age)),
+                    turn_ms = (read.attempts > 0).then(|| millis(read.waited)),
+                    upstream_ms = (read.attempts > 0).then(|| millis(read.elapsed)),
+                    upstream_status = read.head.map(|head| head.status),
+                    upstream_attempts = (read.attempts > 1).then_some(read.attempts),
+                    request_id = line.request_id,
+                    trace_id = record.trace().trace_id().map(tracing::field::display),
+                    peer = line.peer.map(tracing::field::display),
+                )
+            };
+        }
+        if read.attempts == 0 && is_routine {
+            access_line!(DEBUG);
+        } else {
+            access_line!(INFO);
+        }
+    }
+
     fn cheap(&self) -> MutexGuard<'_, Cheap> {
-        self.cheap.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,82 +164,6 @@ impl Drop for Cheap {
     fn drop(&mut self) {
         self.report();
     }
-}
-
-impl Line {
-    /// The record of the call.
-    pub(super) fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// The call is over with this code, and the line is written.
-    pub(super) fn end(mut self, code: Code) {
-        self.code = code;
-    }
-
-    fn write(&self) {
-        let answer = self.record.answer();
-        let is_from_memory = matches!(answer, Some((Origin::Memory, _)));
-        // What is read meanwhile for later calls isn't this one's.
-        let read = if is_from_memory {
-            Read::default()
-        } else {
-            self.record.read()
-        };
-        // Answers from memory, reflection and probes would drown the rest. A watch of health has no
-        // other end than its caller's leaving.
-        let path = self.uri.path();
-        let is_watch = self.code == Code::Cancelled && path == HEALTH_WATCH;
-        let is_routine = self.code == Code::Ok || is_watch || path == LOAD_BALANCER_PROBE;
-        if read.attempts == 0 && !is_routine && !self.log.0.cheap().admit() {
-            return;
-        }
-        let is_known = self.log.0.methods.find(path).is_some();
-        let refusal = self.record.refusal();
-        macro_rules! access_line {
-            ($level:ident) => {
-                tracing::event!(
-                    target: "access",
-                    tracing::Level::$level,
-                    method = if is_known { path } else { OTHER },
-                    path = (!is_known).then(|| beginning(path)),
-                    code = code_name(self.code),
-                    reason = refusal.map(|refusal| wire_name(refusal.reason)),
-                    problem = refusal.and_then(|refusal| refusal.problem),
-                    retry_ms = refusal.and_then(|refusal| refusal.retry_millis),
-                    ms = millis(self.record.arrived().elapsed()),
-                    source = answer.map(|(origin, _)| origin.as_str()),
-                    age_ms = answer.map(|(_, age)| millis(age)),
-                    turn_ms = (read.attempts > 0).then(|| millis(read.waited)),
-                    upstream_ms = (read.attempts > 0).then(|| millis(read.elapsed)),
-                    upstream_status = read.head.map(|head| head.status),
-                    upstream_attempts = (read.attempts > 1).then_some(read.attempts),
-                    request_id = self.request_id.as_ref().map(Id::as_str),
-                    peer = self.peer.map(tracing::field::display),
-                )
-            };
-        }
-        if read.attempts == 0 && is_routine {
-            access_line!(DEBUG);
-        } else {
-            access_line!(INFO);
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        let time = self.record.arrived().elapsed();
-        self.rpc.end(self.code, time, &self.record);
-        self.write();
-    }
-}
-
-/// The code among the headers or trailers with which a call is over.
-pub(super) fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers
-        .get(Status::GRPC_STATUS)
-        .map(|value| Code::from_bytes(value.as_bytes()))
 }
 
 fn beginning(path: &str) -> &str {

@@ -16,8 +16,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
 
 use super::{
-    access_log::{Line, code_of},
     connection::Current,
+    observed::{Observed, code_of},
     unread::Progress,
 };
 use crate::error::{
@@ -48,7 +48,7 @@ pub struct Body {
     /// What wasn't handed over yet of the last one.
     rest: Bytes,
     end: Option<End>,
-    line: Option<Line>,
+    observed: Option<Observed>,
     place: Option<OwnedSemaphorePermit>,
     deadline: Option<Instant>,
     progress: Option<Arc<Progress>>,
@@ -71,7 +71,7 @@ impl Body {
             inner: Some(inner),
             rest: Bytes::new(),
             end: None,
-            line: None,
+            observed: None,
             place: None,
             deadline: None,
             progress: None,
@@ -110,9 +110,9 @@ impl Body {
         self.progress = Some(progress);
     }
 
-    /// Writes `line` with the status at the end.
-    pub(super) fn observe(&mut self, line: Line) {
-        self.line = Some(line);
+    /// Ends `observed` with the status at the end.
+    pub(super) fn observe(&mut self, observed: Observed) {
+        self.observed = Some(observed);
     }
 
     /// Ends with `trailers`.
@@ -124,14 +124,14 @@ impl Body {
     fn end_with_code(&mut self, code: Code) {
         self.inner = None;
         self.place = None;
-        if let Some(line) = self.line.take() {
-            line.end(code);
+        if let Some(observed) = self.observed.take() {
+            observed.end(code);
         }
     }
 
     fn refuse(&mut self, error: &Error) -> Frame<Bytes> {
-        let status = match &self.line {
-            Some(line) => refuse(error, line.record()),
+        let status = match &self.observed {
+            Some(observed) => refuse(error, observed.record()),
             None => to_status(error),
         };
         let mut trailers = HeaderMap::new();

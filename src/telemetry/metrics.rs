@@ -1,9 +1,18 @@
-//! Metrics for Prometheus.
+//! Metrics, for Prometheus and for a receiver of OTLP.
 
-use opentelemetry::{KeyValue, metrics::MeterProvider};
-use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+use std::{mem, time::Duration};
+
+use opentelemetry::{KeyValue, global, metrics::MeterProvider};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    metrics::{
+        PeriodicReader, SdkMeterProvider, Temporality, data::ResourceMetrics,
+        exporter::PushMetricExporter,
+    },
+};
 use prometheus::{Encoder, Registry, TextEncoder, proto::MetricFamily};
 
+use super::otlp::{self, Deliveries, Receiver};
 use crate::metrics::{Metrics, names};
 
 /// What was measured, for whoever asks.
@@ -11,16 +20,25 @@ use crate::metrics::{Metrics, names};
 pub struct Prometheus {
     registry: Registry,
     /// As long as this is there, there is something to ask for.
-    _provider: SdkMeterProvider,
+    provider: SdkMeterProvider,
 }
 
-/// Measures from now on: where instruments are made, and where what they measured can be read.
-#[must_use]
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "an empty registry takes a collector"
-)]
-pub fn start() -> (Metrics, Prometheus) {
+/// Delivers metrics, and sees to it that it is known what came of them.
+#[derive(Debug)]
+struct Watched<E> {
+    inner: E,
+    deliveries: Deliveries,
+}
+
+/// Measures from now on, also for `receiver`: where instruments are made, and where what they measured can be
+/// read. What OpenTelemetry measures of itself is among it.
+///
+/// # Errors
+/// Why nothing can be delivered to the receiver.
+///
+/// # Panics
+/// Never: an empty registry takes a collector.
+pub fn start(receiver: Option<&Receiver>) -> Result<(Metrics, Prometheus), String> {
     let registry = Registry::new();
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
@@ -28,22 +46,56 @@ pub fn start() -> (Metrics, Prometheus) {
         .without_target_info()
         .build()
         .expect("a registry that is empty takes a collector");
-    let provider = SdkMeterProvider::builder()
+    let mut provider = SdkMeterProvider::builder()
         .with_reader(exporter)
-        .with_resource(Resource::builder_empty().build())
-        .build();
+        .with_resource(otlp::resource());
+    if let Some(receiver) = receiver {
+        let exporter = Watched {
+            inner: otlp::metric_exporter(receiver)?,
+            deliveries: Deliveries::new("metrics", receiver),
+        };
+        provider = provider.with_reader(PeriodicReader::builder(exporter).build());
+    }
+    let provider = provider.build();
+    if receiver.is_some() {
+        // Whoever drops the last one would wait for the receiver.
+        mem::forget(provider.clone());
+    }
+    global::set_meter_provider(provider.clone());
     let metrics = Metrics::new(provider.meter(env!("CARGO_PKG_NAME")));
     measure_process(&metrics);
-    let prometheus = Prometheus {
-        registry,
-        _provider: provider,
-    };
-    (metrics, prometheus)
+    let prometheus = Prometheus { registry, provider };
+    Ok((metrics, prometheus))
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for Watched<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let result = self.inner.export(metrics).await;
+        self.deliveries.report(&result);
+        result
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.inner.temporality()
+    }
 }
 
 impl Prometheus {
     /// The content type of [`text`](Self::text).
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// What measures it.
+    pub(super) fn provider(&self) -> SdkMeterProvider {
+        self.provider.clone()
+    }
 
     /// All that was measured.
     #[must_use]

@@ -23,6 +23,7 @@ const GROUND: &[&str] = &[
     "journal",
     "record",
     "metrics",
+    "trace",
     "proto",
     "tls",
 ];
@@ -100,7 +101,11 @@ fn each_decision_has_one_room() {
     assert_only("globs", &[], |path| path.ends_with("::*"));
     assert_only(
         "the HTTP client",
-        &["crate::rocketchat", "crate::cli::server"],
+        &[
+            "crate::rocketchat",
+            "crate::cli::server",
+            "crate::telemetry::otlp",
+        ],
         |path| is_within(path, "hyper_util::client") || is_within(path, "hyper_rustls"),
     );
     assert_only(
@@ -110,6 +115,8 @@ fn each_decision_has_one_room() {
             "crate::server::tls",
             "crate::rocketchat",
             "crate::cli::server",
+            "crate::config::otel",
+            "crate::telemetry::otlp",
         ],
         |path| is_within(path, "rustls") && !is_within(path, "rustls::pki_types"),
     );

@@ -34,6 +34,7 @@ mod shutdown;
 mod startup;
 mod support;
 mod tls;
+mod traces;
 mod upstream_bodies;
 mod upstream_log;
 mod upstream_proxy;

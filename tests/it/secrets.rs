@@ -18,6 +18,7 @@ use videoconf_facade::{
     route::Info,
     sandbox::Reply,
     source::Answer,
+    trace::TraceContext,
 };
 
 use crate::support::{
@@ -288,6 +289,7 @@ fn debug_output_has_no_secret() {
         deadline: Some(deadline),
         connection: Connection::Any,
         journal: Journal::default(),
+        trace: TraceContext::default(),
     };
     let exchange = Exchange {
         sent: Some(now),

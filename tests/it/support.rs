@@ -1,11 +1,13 @@
 //! What the tests share: a running facade, its clients, and the command as a process.
 
 pub mod authority;
+pub mod collector;
 pub mod fake;
 pub mod original;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+
 pub mod tls;
 
 use std::{
@@ -21,7 +23,6 @@ use videoconf_facade::{
     app::{self, Telemetry},
     config::{Config, Flags, Problems},
     error::Error,
-    metrics::Metrics,
     proto::{
         Conference,
         v1::{
@@ -33,6 +34,7 @@ use videoconf_facade::{
     route::Info,
     sandbox::{Options, Reply, Sandbox, USERS},
     source::{Answer, ConferenceSource, Lookup},
+    telemetry::Instruments,
 };
 
 /// The path of the method on the wire.
@@ -96,7 +98,7 @@ impl Facade {
     /// With the flags of `serve`.
     pub async fn with(flags: &[&str]) -> Self {
         let config = config(flags);
-        let source = app::source(&config, &Metrics::off()).expect("a client");
+        let source = app::source(&config, &Instruments::off()).expect("a client");
         Self::serve(source, config).await
     }
 

@@ -43,6 +43,7 @@ async fn help_begins_with_an_example_and_names_every_flag() {
         "max-body-bytes",
         "max-call-id-bytes",
         "max-request-id-bytes",
+        "upstream-traceparent",
         "log-format",
         "log-filter",
     ];

@@ -15,12 +15,12 @@ use videoconf_facade::{
     deadline::{Deadline, Limit},
     error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment, RateLimit},
-    metrics::Metrics,
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
     route::{INFO, Info},
     source::{Answer, Lookup, Upstream},
+    telemetry::Instruments,
 };
 
 use super::config;
@@ -329,7 +329,11 @@ impl Lookups {
     pub fn before(fake: &Fake, flags: &[&str]) -> Self {
         let flags = [&["--upstream-url", "http://unused"], flags].concat();
         Self {
-            lookup: Arc::new(app::lookup(fake.clone(), &config(&flags), &Metrics::off())),
+            lookup: Arc::new(app::lookup(
+                fake.clone(),
+                &config(&flags),
+                &Instruments::off(),
+            )),
             key: FingerprintKey::random(),
         }
     }

@@ -60,7 +60,7 @@ pub fn command(arguments: &[&str]) -> Command {
         .kill_on_drop(true);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("VIDEOCONF_") || text == "RUST_LOG" {
+        if text.starts_with("VIDEOCONF_") || text.starts_with("OTEL_") || text == "RUST_LOG" {
             command.env_remove(name);
         }
     }

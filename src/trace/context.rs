@@ -1,0 +1,209 @@
+//! W3C's trace context.
+
+use std::{fmt::Display, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::{
+    Context,
+    propagation::{Extractor, TextMapPropagator},
+    trace::{SpanContext, TraceContextExt, TraceFlags},
+};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Where in a trace something happens: which trace, within which span, and whether it is recorded. By default in
+/// none. Clones are cheap.
+#[derive(Clone, Debug, Default)]
+pub struct TraceContext(Option<Arc<SpanContext>>);
+
+/// What a caller says.
+struct Said<'a> {
+    parent: &'a str,
+    state: String,
+}
+
+impl TraceContext {
+    pub(super) fn new(span: SpanContext) -> Self {
+        Self(span.is_valid().then(|| Arc::new(span)))
+    }
+
+    /// What `headers` say. As the standard has it, a `traceparent` that isn't one counts for nothing.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut parents = headers.get_all(TRACEPARENT).iter();
+        let (Some(parent), None) = (parents.next(), parents.next()) else {
+            return Self::default();
+        };
+        let Some(parent) = parent.to_str().ok().filter(|it| is_traceparent(it)) else {
+            return Self::default();
+        };
+        let states = headers.get_all(TRACESTATE).iter();
+        let states: Vec<_> = states.filter_map(|it| it.to_str().ok()).collect();
+        let said = Said {
+            parent,
+            state: states.join(","),
+        };
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &said);
+        Self::new(context.span().span_context().clone())
+    }
+
+    /// Says it in `headers`.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        let Some(span) = &self.0 else {
+            return;
+        };
+        let flags = span.trace_flags() & TraceFlags::SAMPLED;
+        let parent = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());
+        let state = span.trace_state().header();
+        for (name, value) in [(TRACEPARENT, parent), (TRACESTATE, state)] {
+            if let Some(value) = HeaderValue::try_from(value)
+                .ok()
+                .filter(|it| !it.is_empty())
+            {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// Whether it is in no trace.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Which trace, as logs have it.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<impl Display + use<>> {
+        self.0.as_ref().map(|span| span.trace_id())
+    }
+
+    /// The span, if there is one.
+    pub(super) fn span(&self) -> Option<&SpanContext> {
+        self.0.as_deref()
+    }
+
+    /// As the library has a span's parent.
+    pub(super) fn as_parent(&self) -> Context {
+        match &self.0 {
+            Some(span) => Context::new().with_remote_span_context(SpanContext::clone(span)),
+            None => Context::new(),
+        }
+    }
+}
+
+impl Extractor for Said<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => Some(self.parent),
+            "tracestate" => Some(&self.state),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}
+
+/// Whether `text` has the form of a `traceparent`. The library doesn't look at lengths, nor at signs.
+fn is_traceparent(text: &str) -> bool {
+    const LENGTHS: [usize; 4] = [2, 32, 16, 2];
+    let mut fields = text.split('-');
+    let is_hex = |field: &str, length| {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        field.len() == length && field.as_bytes().iter().all(is_digit)
+    };
+    let mut has_field = |length| fields.next().is_some_and(|field| is_hex(field, length));
+    let has_all = LENGTHS.into_iter().all(&mut has_field);
+    // Later versions may have more of them.
+    has_all && (!text.starts_with("00") || fields.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    /// What is said of what was said.
+    fn passed_on(lines: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut passed_on = HeaderMap::new();
+        TraceContext::read(&headers(lines)).write(&mut passed_on);
+        passed_on
+    }
+
+    #[test]
+    fn what_was_said_is_passed_on() {
+        for (lines, expected) in [
+            (vec![(TRACEPARENT, PARENT)], vec![(TRACEPARENT, PARENT)]),
+            (
+                vec![
+                    (TRACEPARENT, PARENT),
+                    (TRACESTATE, "a=1,b=2"),
+                    (TRACESTATE, "c=3"),
+                ],
+                vec![(TRACEPARENT, PARENT), (TRACESTATE, "a=1,b=2,c=3")],
+            ),
+            (
+                vec![(TRACEPARENT, PARENT), (TRACESTATE, "no state")],
+                vec![(TRACEPARENT, PARENT)],
+            ),
+            // Of a later version what is known of this one.
+            (
+                vec![(
+                    TRACEPARENT,
+                    "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-else",
+                )],
+                vec![(TRACEPARENT, PARENT)],
+            ),
+            // Not sampled, and a flag that isn't known.
+            (
+                vec![(
+                    TRACEPARENT,
+                    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02",
+                )],
+                vec![(
+                    TRACEPARENT,
+                    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+                )],
+            ),
+        ] {
+            assert_eq!(passed_on(&lines), headers(&expected), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_traceparent_counts_for_nothing() {
+        for parent in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(passed_on(&[(TRACEPARENT, parent)]).is_empty(), "{parent:?}");
+        }
+        let twice = [(TRACEPARENT, PARENT), (TRACEPARENT, PARENT)];
+        assert!(passed_on(&twice).is_empty(), "which one?");
+        assert!(passed_on(&[(TRACESTATE, "a=1")]).is_empty());
+    }
+}
