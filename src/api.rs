@@ -80,11 +80,13 @@ impl<S: ConferenceSource> VideoConferenceService for Api<S> {
 }
 
 impl<S> Api<S> {
-    fn query<P>(&self, parameters: P, credentials: Credentials) -> Query<P> {
+    fn query<P>(&self, parameters: P, credentials: Credentials, record: &Record) -> Query<P> {
+        let fingerprint = self.key.fingerprint(&credentials);
+        record.is_by(fingerprint);
         Query {
             key: Key {
                 parameters,
-                fingerprint: self.key.fingerprint(&credentials),
+                fingerprint,
             },
             credentials,
         }

@@ -19,7 +19,7 @@ use crate::{
         Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Observed, Remember, Retry,
         Traced,
     },
-    metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, names},
+    metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, Users, names},
     proto,
     rocketchat::Client,
     route::Parameters,
@@ -117,10 +117,14 @@ impl Telemetry {
     }
 }
 
+/// How many users the page names.
+const SHOWN_USERS: usize = 10;
+
 /// The pages of the operator's port.
 fn pages(
     prometheus: Arc<Prometheus>,
     history: Arc<History>,
+    users: Users,
     settings: &Value,
     readiness: Readiness,
 ) -> Vec<Page> {
@@ -140,7 +144,11 @@ fn pages(
         file("/", "text/html; charset=utf-8", page::HTML),
         file("/page.js", "text/javascript; charset=utf-8", page::SCRIPT),
         Page::new("/history.json", JSON, move || {
-            let all = json!({ "about": about, "history": history.as_json() });
+            let all = json!({
+                "about": about,
+                "history": history.as_json(),
+                "users": users.most(SHOWN_USERS),
+            });
             (StatusCode::OK, all.to_string().into_bytes())
         }),
         Page::new("/livez", TEXT, || (StatusCode::OK, b"ok\n".to_vec())),
@@ -230,7 +238,14 @@ pub async fn serve(
                 settings,
             }) => {
                 let (prometheus, history) = (Arc::new(prometheus), Arc::<History>::default());
-                let pages = pages(prometheus.clone(), history.clone(), &settings, readiness);
+                let users = metrics.users();
+                let pages = pages(
+                    prometheus.clone(),
+                    history.clone(),
+                    users,
+                    &settings,
+                    readiness,
+                );
                 tokio::join!(
                     server::show(listeners, pages),
                     history.follow(&prometheus, api::SERVICE_NAME)

@@ -136,6 +136,14 @@ impl FingerprintKey {
     }
 }
 
+/// Its beginning, for people who want to tell users apart.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut beginning = self.0.iter().take(4);
+        beginning.try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UserId([redacted])")

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    credentials::Fingerprint,
     journal::{Journal, Read},
     proto::v1::ErrorReason,
     trace::TraceContext,
@@ -26,6 +27,7 @@ struct Entries {
     journal: Option<Journal>,
     answer: Option<(Origin, Duration)>,
     trace: TraceContext,
+    credential: Option<Fingerprint>,
 }
 
 /// Where an answer came from.
@@ -90,6 +92,17 @@ impl Record {
     #[must_use]
     pub fn trace(&self) -> TraceContext {
         self.lock().trace.clone()
+    }
+
+    /// The call is this user's.
+    pub fn is_by(&self, credential: Fingerprint) {
+        self.lock().credential = Some(credential);
+    }
+
+    /// Whose call it is, if it got so far as to be asked.
+    #[must_use]
+    pub fn credential(&self) -> Option<Fingerprint> {
+        self.lock().credential
     }
 
     /// The call is refused. Of several refusals the last one holds, since that is what is sent.

@@ -120,7 +120,15 @@ function tile(name, value, kind = "") {
   return element("div", { class: "tile" }, element("dt", {}, name), element("dd", { class: kind }, value));
 }
 
-function draw({ about, history: raw }) {
+/** The users that had the most requests sent, as a table. */
+function table({ title, about, users }) {
+  const rows = users.map(([user, count]) => element("tr", {}, element("td", {}, element("code", {}, user)), element("td", {}, count.toLocaleString("en"))));
+  const head = element("tr", {}, element("th", { scope: "col" }, "credential"), element("th", { scope: "col" }, "requests"));
+  const words = users.length ? about : `${about} Nothing yet.`;
+  return element("figure", {}, element("h2", {}, title), element("figcaption", {}, words), element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+function draw({ about, history: raw, users }) {
   const history = new History(raw);
   const calls = history.rates("calls");
   const answers = history.rates("answers");
@@ -162,6 +170,7 @@ function draw({ about, history: raw }) {
       { title: "How long Rocket.Chat takes", about: "On average, by what came of it.", lines: upstream, unit: seconds },
       { title: "Waiting", about: "Reads that wait for their turn, and all that are under way.", lines: { waiting: history.gauge("queue"), "under way": history.gauge("reads") }, unit: rounded },
     ].map((it) => chart(it, history.at)),
+    table({ title: "Who has Rocket.Chat asked", about: "Requests of the last five minutes, by a hash of the credentials that the log has, too.", users }),
   );
 }
 

@@ -39,7 +39,8 @@ fn to_query<S>(
             .map_err(Error::InvalidCallId)?,
     };
     let max_age = max_age.map(to_duration).transpose()?;
-    Ok((api.query(info, credentials), Caller { max_age, ..caller }))
+    let query = api.query(info, credentials, record);
+    Ok((query, Caller { max_age, ..caller }))
 }
 
 /// protobuf's own limits of a `Duration`, without the negative half.

@@ -56,6 +56,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
             // Time has gone by, and whoever waited is just hearing so.
             return pending().await;
         }
+        self.turns.sent(credential);
         ticket.begin();
         let exchange = self.inner.ask(query, attempt).await;
         ticket.over(exchange.sent.is_some(), exchange.head.as_ref());

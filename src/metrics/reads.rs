@@ -15,8 +15,10 @@ use opentelemetry::{
 };
 use tokio::time::Instant;
 
-use super::{Metrics, names};
-use crate::{error::status::error_type, exchange::Exchange, route::Route};
+use super::{Metrics, Users, names};
+use crate::{
+    credentials::Fingerprint, error::status::error_type, exchange::Exchange, route::Route,
+};
 
 /// The buckets of requests and turns, in seconds.
 const DURATIONS: [f64; 15] = [
@@ -46,9 +48,12 @@ struct Boarded {
     is_sent: AtomicBool,
 }
 
-/// Measures how long requests wait for their turn.
+/// Measures how long requests wait for their turn, and whose they are.
 #[derive(Clone, Debug)]
-pub struct Turns(BoundHistogram<f64>);
+pub struct Turns {
+    waits: BoundHistogram<f64>,
+    users: Users,
+}
 
 /// A request that waits for its turn, until that comes, or until nobody waits any more.
 #[derive(Debug)]
@@ -174,7 +179,15 @@ impl Turns {
     /// Measures with `metrics`.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        Self(metrics.histogram(&names::TURN_WAIT, &DURATIONS).bind(&[]))
+        Self {
+            waits: metrics.histogram(&names::TURN_WAIT, &DURATIONS).bind(&[]),
+            users: metrics.users(),
+        }
+    }
+
+    /// The turn of a request of this user has come, and it is sent.
+    pub fn sent(&self, credential: Fingerprint) {
+        self.users.sent(credential);
     }
 
     /// A request begins to wait.
@@ -197,7 +210,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.turns.0.record(self.since.elapsed().as_secs_f64());
+        self.turns.waits.record(self.since.elapsed().as_secs_f64());
     }
 }
 

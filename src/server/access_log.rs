@@ -113,6 +113,7 @@ impl AccessLog {
                     upstream_ms = (read.attempts > 0).then(|| millis(read.elapsed)),
                     upstream_status = read.head.map(|head| head.status),
                     upstream_attempts = (read.attempts > 1).then_some(read.attempts),
+                    credential = record.credential().map(tracing::field::display),
                     request_id = line.request_id,
                     trace_id = record.trace().trace_id().map(tracing::field::display),
                     peer = line.peer.map(tracing::field::display),

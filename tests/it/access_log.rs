@@ -226,6 +226,18 @@ fn without_measures(mut line: Value, expected: &Value) -> (Value, SocketAddr) {
     (line, peer.expect("an address"))
 }
 
+/// The hash of the credentials in a line, which is then without it.
+fn without_credential(line: &mut Value) -> Option<String> {
+    let credential = line
+        .as_object_mut()
+        .expect("an object")
+        .remove("credential");
+    let hash = credential?.as_str().expect("text").to_owned();
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit();
+    assert!(hash.len() == 8 && hash.bytes().all(is_digit), "{hash}");
+    Some(hash)
+}
+
 #[tokio::test]
 async fn every_call_has_one_line() {
     let sandbox = sandbox().await;
@@ -255,7 +267,10 @@ async fn every_call_has_one_line() {
             .process
             .stderr
             .find_json(|line| line["request_id"] == *id);
-        let (line, peer) = without_measures(line.await, &expected);
+        let (mut line, peer) = without_measures(line.await, &expected);
+        // Who it was is known of calls that got so far as to be asked.
+        let was_asked = !expected["upstream_ms"].is_null();
+        assert_eq!(without_credential(&mut line).is_some(), was_asked, "{line}");
         assert_eq!(line, expected);
         let code = code_name(Code::from_bytes(answer.grpc_status().as_bytes()));
         assert_eq!(line["code"], code, "the caller was told the same");
@@ -294,6 +309,7 @@ async fn a_call_that_its_caller_cancels_has_its_line() {
     line.as_object_mut()
         .expect("an object")
         .remove("request_id");
+    without_credential(&mut line).expect("it was asked");
     assert_eq!(line, expected);
 
     let lines = json_lines(&server.end().await.stderr);

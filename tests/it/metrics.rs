@@ -14,7 +14,7 @@ use tokio::{
 use crate::support::{
     GET_INFO, SMALLEST,
     authority::Authority,
-    process::{Server, run, serve},
+    process::{Server, json_lines, run, serve},
     raw::{Answer, Connection, frame, said_to},
     request, sandbox, soon,
     tls::{client, connect},
@@ -344,6 +344,29 @@ async fn the_history_has_what_the_page_draws() {
     }
 }
 
+#[tokio::test]
+async fn the_page_and_the_log_name_users_by_the_same_hash() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let (server, admin) = watched(&sandbox, &NO_LIMIT).await;
+    let mut connection = Connection::open(server.address).await;
+    for (user, count) in USERS.iter().zip([1, 3]) {
+        let headers = [("x-user-id", user.id), ("x-auth-token", user.token)];
+        for _ in 0..count {
+            let asked = connection.send(GET_INFO, &headers, frame(&request("x")));
+            assert_eq!(Answer::read(asked.await).await.grpc_status(), "0");
+        }
+    }
+    let said = asked(admin, "GET", "/history.json").await;
+    let (_, body) = said.split_once("\r\n\r\n").expect("a body");
+    let told: Value = serde_json::from_str(body).expect("JSON");
+    let log = json_lines(&server.end().await.stderr);
+    let accesses = log.iter().filter(|line| line["target"] == "access");
+    let of: Vec<_> = accesses.map(|line| line["credential"].clone()).collect();
+    assert_eq!(told["users"], json!([[of[1], 3], [of[0], 1]]));
+    assert!(of[1..].iter().all(|it| *it == of[1]), "{of:?}");
+}
+
 /// Those who ask and don't read included.
 #[tokio::test]
 async fn whoever_asks_has_a_time() {
@@ -370,7 +393,7 @@ async fn idle_connections_to_the_admin_port_harm_nobody() {
     sandbox.always(Reply::json(200, SMALLEST));
     let (server, admin) = watched(&sandbox, &NO_LIMIT).await;
     let mut idle = Vec::new();
-    for _ in 0..300 {
+    for _ in 0..1000 {
         idle.push(TcpStream::connect(admin).await.expect("a connection"));
     }
     let mut connection = Connection::open(server.address).await;

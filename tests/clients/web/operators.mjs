@@ -22,8 +22,12 @@ const [address, url] = await Promise.all([said('The facade:'), said('For operato
 function ask(callId, more = {}) {
   spawnSync(facade, ['get-info', '--server', address, callId], { env: { ...process.env, ...user, ...more } });
 }
+// What happened before the first sample isn't drawn.
+while ((await (await fetch(`${url}history.json`)).json()).history.at.length === 0) {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
 for (let i = 0; i < 5; i++) {
-  ask('697866d5c8b053302078137a');
+  ask('697866d5c8b053302078137a', i === 0 ? { VIDEOCONF_MAX_AGE: '0s' } : {});
 }
 ask('no-such-call');
 ask('697866d5c8b053302078137a', { VIDEOCONF_AUTH_TOKEN: 'wrong' });
@@ -44,6 +48,13 @@ try {
     await page.goto(url);
     // The calls are in a sample two seconds after they were made.
     await page.waitForFunction(() => document.body.innerText.includes('CREDENTIALS_REJECTED'));
+    // The users of the last five minutes, by their hashes: one who was refused, too.
+    const users = await page.$$eval('tbody tr', (all) => all.map((it) => it.innerText.split(/\s+/)));
+    assert.equal(users.length, 2, name);
+    for (const [hash, requests] of users) {
+      assert.match(hash, /^[0-9a-f]{8}$/);
+      assert(Number(requests) > 0, name);
+    }
     const { text, figures, overflow, paper } = await page.evaluate(() => ({
       text: document.body.innerText,
       figures: document.querySelectorAll('figure svg').length,
