@@ -1,8 +1,10 @@
 //! The configuration, checked whole before anything is bound or sent.
 
+mod answers;
 mod connections;
 mod listen;
 mod logs;
+mod operators;
 mod otel;
 pub mod problem;
 mod tls;
@@ -19,18 +21,15 @@ use crate::{
     telemetry,
     tls::TrustAnchors,
 };
+use answers::AnswerFlags;
 use connections::ConnectionFlags;
 pub use listen::Listen;
-use logs::{log_filter, log_format, shared_log_filter};
-use otel::otel;
+use operators::OperatorFlags;
 pub use problem::{Problem, Problems};
 use tls::TlsFlags;
-use values::{count, limit, size, size_in_head, trust_anchors, yes_or_no};
+use values::{count, size, size_in_head, trust_anchors, yes_or_no};
 pub(crate) use values::{time, time_or_zero};
 use web::origins;
-
-/// No more reads are under way at once: each may take a connection.
-const MAX_READS: usize = 10_000;
 
 /// No more calls are in flight at once.
 const MAX_IN_FLIGHT: usize = 1_000_000;
@@ -80,35 +79,8 @@ pub struct CommonFlags {
     #[arg(default_value = "5m")]
     upstream_connection_max_age: String,
 
-    /// What Rocket.Chat allows one client address, as 15/3s, or none; 3/1s for 5.x
-    #[arg(long, env = "VIDEOCONF_UPSTREAM_LIMIT", value_name = "N/TIME")]
-    #[arg(default_value = "15/3s")]
-    upstream_limit: String,
-
-    /// How many reads may be under way for users whom Rocket.Chat doesn't limit
-    #[arg(long, env = "VIDEOCONF_MAX_READS_IN_FLIGHT", value_name = "N")]
-    #[arg(default_value = "32")]
-    max_reads_in_flight: String,
-
-    /// Until which age an answer is given without a read, unless a call says its max_age
-    #[arg(long, env = "VIDEOCONF_FRESH_FOR", value_name = "TIME")]
-    #[arg(default_value = "1s")]
-    fresh_for: String,
-
-    /// Until which age an answer is given while no new one can be had; never beyond it
-    #[arg(long, env = "VIDEOCONF_STALE_FOR", value_name = "TIME")]
-    #[arg(default_value = "30s")]
-    stale_for: String,
-
-    /// How long a call waits for a new answer while there is one to show
-    #[arg(long, env = "VIDEOCONF_REFRESH_WAIT", value_name = "TIME")]
-    #[arg(default_value = "250ms")]
-    refresh_wait: String,
-
-    /// How much memory the known answers may take, in bytes
-    #[arg(long, env = "VIDEOCONF_MAX_CACHE_BYTES", value_name = "BYTES")]
-    #[arg(default_value = "67108864")]
-    max_cache_bytes: String,
+    #[command(flatten)]
+    answers: AnswerFlags,
 
     /// How long any call may take, whatever deadline its caller sets
     #[arg(long, env = "VIDEOCONF_REQUEST_TIMEOUT", value_name = "TIME")]
@@ -119,20 +91,6 @@ pub struct CommonFlags {
     #[arg(long, env = "VIDEOCONF_MAX_IN_FLIGHT", value_name = "N")]
     #[arg(default_value = "10000")]
     max_in_flight: String,
-
-    /// Show metrics and probes to operators on this address, over HTTP/1, as 127.0.0.1:9464
-    #[arg(long, env = "VIDEOCONF_ADMIN_LISTEN", value_name = "ADDR:PORT")]
-    admin_listen: Option<String>,
-
-    /// Measure grpc_server_handling_seconds, too, for dashboards that ask for it
-    #[arg(
-        long,
-        env = "VIDEOCONF_GRPC_SERVER_HANDLING_SECONDS",
-        value_name = "BOOL"
-    )]
-    #[arg(default_value = "false", default_missing_value = "true")]
-    #[arg(num_args = 0..=1, require_equals = true)]
-    grpc_server_handling_seconds: String,
 
     /// Serve gRPC-Web to pages of these origins, with commas between them, or of any with *
     #[arg(long, env = "VIDEOCONF_GRPC_WEB_ORIGIN", value_name = "ORIGIN")]
@@ -178,15 +136,8 @@ pub struct CommonFlags {
     #[arg(num_args = 0..=1, require_equals = true)]
     upstream_traceparent: String,
 
-    /// What log lines look like: auto (human on a terminal, else json), human or json
-    #[arg(long, env = "VIDEOCONF_LOG_FORMAT", value_name = "FORMAT")]
-    #[arg(default_value = "auto")]
-    log_format: String,
-
-    /// Which log lines there are: a level, or levels by target, like info,access=debug [default:
-    /// what RUST_LOG says, else info]
-    #[arg(long, env = "VIDEOCONF_LOG_FILTER", value_name = "FILTER")]
-    log_filter: Option<String>,
+    #[command(flatten)]
+    operators: OperatorFlags,
 }
 
 /// What `demo` makes, and `serve` has flags for. What has a problem is absent, too.
@@ -205,10 +156,6 @@ const IN_CLEAR: &str =
 /// The warning of callers whom anybody on the way can listen to.
 pub(crate) const LISTENING_IN_CLEAR: &str =
     "other machines can connect and there is no --tls-cert, so callers' tokens come in clear";
-
-/// The warning of metrics for everybody.
-const ADMIN_IN_THE_OPEN: &str =
-    "--admin-listen is open to other machines, and asks nobody who they are";
 
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
@@ -315,27 +262,12 @@ impl CommonFlags {
             &self.upstream_connection_max_age,
             time,
         );
-        let limit = problems.check("--upstream-limit", &self.upstream_limit, limit);
-        let max_reads_in_flight =
-            problems.check("--max-reads-in-flight", &self.max_reads_in_flight, |text| {
-                count(text, "reads", MAX_READS)
-            });
-        let freshness = self.freshness(&mut problems);
-        let max_cache_bytes = problems.check("--max-cache-bytes", &self.max_cache_bytes, size);
+        let answers = self.answers.check(&mut problems);
         let request_timeout = problems.check("--request-timeout", &self.request_timeout, time);
         let max_in_flight = problems.check("--max-in-flight", &self.max_in_flight, |text| {
             count(text, "calls", MAX_IN_FLIGHT)
         });
         let connections = self.connections.check(&mut problems, request_timeout);
-        let admin_listen = self
-            .admin_listen
-            .as_ref()
-            .and_then(|text| problems.check("--admin-listen", text, Listen::parse));
-        let handling_seconds = problems.check(
-            "--grpc-server-handling-seconds",
-            &self.grpc_server_handling_seconds,
-            yes_or_no,
-        );
         let web_origins = self
             .grpc_web_origin
             .as_ref()
@@ -349,30 +281,23 @@ impl CommonFlags {
             problems.check("--max-call-id-bytes", &self.max_call_id_bytes, size_in_head);
         let max_request_id_bytes =
             problems.check("--max-request-id-bytes", &self.max_request_id_bytes, size);
-        let format = problems.check("--log-format", &self.log_format, log_format);
         let sends_traceparent = problems.check(
             "--upstream-traceparent",
             &self.upstream_traceparent,
             yes_or_no,
         );
         let mut warnings = Vec::new();
-        let otlp = otel(&mut warnings);
-        let filter = match &self.log_filter {
-            Some(filter) => problems.check("--log-filter", filter, log_filter),
-            None => Some(shared_log_filter(&mut warnings)),
-        };
+        let operators = self.operators.check(&mut problems, &mut warnings);
         warnings.extend(ends.warnings());
-        if admin_listen.as_ref().is_some_and(|it| !it.is_loopback()) {
-            warnings.push(ADMIN_IN_THE_OPEN.to_owned());
-        }
 
         let config = || {
+            let (answers, operators) = (answers?, operators?);
             Some(Config {
                 listen: ends.listen?,
                 reuse_port: reuse_port?,
                 tls: ends.tls,
-                admin_listen,
-                handling_seconds: handling_seconds?,
+                admin_listen: operators.admin_listen,
+                handling_seconds: operators.handling_seconds,
                 web_origins,
                 upstream: rocketchat::Options {
                     base_url: ends.base_url?,
@@ -383,12 +308,9 @@ impl CommonFlags {
                     max_body_bytes: max_body_bytes?,
                     sends_traceparent: sends_traceparent?,
                 },
-                allowance: AllowanceOptions {
-                    limit: limit?,
-                    max_reads_in_flight: max_reads_in_flight?,
-                },
-                freshness: freshness?,
-                max_cache_bytes: max_cache_bytes? as u64,
+                allowance: answers.allowance,
+                freshness: answers.freshness,
+                max_cache_bytes: answers.max_cache_bytes,
                 api: api::Options {
                     max_call_id_bytes: max_call_id_bytes?,
                 },
@@ -398,35 +320,12 @@ impl CommonFlags {
                 shutdown_notice: shutdown_notice?,
                 drain_timeout: drain_timeout?,
                 max_request_id_bytes: max_request_id_bytes?,
-                logs: telemetry::logs::Options {
-                    format: format?,
-                    filter: filter?,
-                },
-                otlp,
+                logs: operators.logs,
+                otlp: operators.otlp,
                 warnings,
             })
         };
         problems.result(config())
-    }
-
-    fn freshness(&self, problems: &mut Problems) -> Option<Freshness> {
-        let fresh_for = problems.check("--fresh-for", &self.fresh_for, time_or_zero);
-        let stale_for = problems.check("--stale-for", &self.stale_for, time_or_zero);
-        let refresh_wait = problems.check("--refresh-wait", &self.refresh_wait, time_or_zero);
-        if let (Some(fresh), Some(stale)) = (fresh_for, stale_for)
-            && stale < fresh
-        {
-            problems.note(format!(
-                "--stale-for {:?} is less than --fresh-for {:?}: no answer can be fresh for longer \
-                 than it is given at all",
-                self.stale_for, self.fresh_for
-            ));
-        }
-        Some(Freshness {
-            fresh_for: fresh_for?,
-            stale_for: stale_for?,
-            refresh_wait: refresh_wait?,
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operator's port of `serve` and `demo`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{app::Admin, config::Config, server::Listeners, telemetry::metrics::Prometheus};
 
@@ -11,7 +11,7 @@ use crate::{app::Admin, config::Config, server::Listeners, telemetry::metrics::P
 pub(super) async fn admin(
     config: &Config,
     prometheus: Option<Prometheus>,
-    settings: Value,
+    mut settings: Value,
     otherwise: Option<&str>,
 ) -> Result<Option<Admin>, String> {
     let (Some(listen), Some(prometheus)) = (&config.admin_listen, prometheus) else {
@@ -23,6 +23,10 @@ pub(super) async fn admin(
     };
     let listeners =
         bound.map_err(|error| format!("can't listen for operators on {listen}: {error}"))?;
+    for (what, receiver) in config.otlp.receivers() {
+        let (origin, protocol) = (receiver.origin(), receiver.protocol.as_str());
+        settings["otlp"][what] = json!({ "receiver": origin, "protocol": protocol });
+    }
     Ok(Some(Admin {
         listeners,
         prometheus,

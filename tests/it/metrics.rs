@@ -269,6 +269,13 @@ async fn the_configuration_is_shown_without_secrets() {
     let mut command = serve(&[&flags[..], &["--fresh-for", "2s"]].concat());
     command.env("VIDEOCONF_STALE_FOR", "20s");
     command.env("VIDEOCONF_UPSTREAM_PROXY", "http://u:canary@127.0.0.1:9");
+    command.env("OTEL_TRACES_EXPORTER", "otlp");
+    command.env(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://u:canary@127.0.0.1:9/canary",
+    );
+    command.env("OTEL_METRICS_EXPORTER", "none");
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", "key=canary");
     let server = Server::start(&mut command).await;
     let line = server.process.stderr.message("serving operators").await;
     let admin = line["listen"].as_str().and_then(|it| it.parse().ok());
@@ -295,6 +302,8 @@ async fn the_configuration_is_shown_without_secrets() {
         let found = &config["flags"][flag];
         assert_eq!(found, &json!({ "value": value, "from": from }), "{flag}");
     }
+    let traces = json!({ "receiver": "http://127.0.0.1:9", "protocol": "http/protobuf" });
+    assert_eq!(config["otlp"], json!({ "traces": traces }));
     assert!(!said.contains("canary"), "{said}");
 }
 
