@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +21,7 @@ use crate::support::{
     tls::{client, connect},
 };
 use rustix::process::Signal;
-use videoconf_facade::sandbox::{Reply, Sandbox, USERS};
+use videoconf_facade::sandbox::{Options, Reply, Sandbox, USERS};
 
 const SERVICE: &str = "rocketchat.videoconference.v1.VideoConferenceService";
 
@@ -143,6 +144,57 @@ async fn counts_agree_with_what_callers_saw() {
     let requests = "http_client_request_duration_seconds_count{http_request_method=\"GET\",\
          http_response_status_code=\"200\",url_template=\"video-conference.info\"}";
     assert_eq!(measured.get(requests).map(String::as_str), Some("7"));
+}
+
+/// Eight callers at once, each with reads of their own, some without an answer in time.
+#[tokio::test]
+async fn counts_agree_over_a_restart_of_upstream() {
+    let upstream = sandbox().await;
+    let address = upstream.address();
+    upstream.always(Reply::json(200, SMALLEST));
+    let (server, admin) = watched(&upstream, &NO_LIMIT).await;
+    let ask = async |number: usize| {
+        // What the server says, not what a client makes of its own clock.
+        let mut connection = Connection::open(server.address).await;
+        let mut seen = Vec::new();
+        for call in 0..100 {
+            let id = format!("{number}-{call}");
+            let answer = connection.get_info(&id, &[("grpc-timeout", "100m")]);
+            seen.push(match answer.await.grpc_status() {
+                "0" => "OK",
+                "4" => "DeadlineExceeded",
+                "14" => "Unavailable",
+                other => panic!("{other}"),
+            });
+        }
+        seen
+    };
+    let callers = join_all((0..8).map(ask));
+    let restart = async {
+        upstream.wait_for_requests(200).await;
+        upstream.always(Reply::hang());
+        upstream
+            .wait_for_requests(upstream.requests().len() + 20)
+            .await;
+        drop(upstream);
+        let down = |it: &BTreeMap<_, _>| handled(it, "Unavailable") != "0";
+        until(admin, down).await;
+        let options = Options {
+            rate_limit: false,
+            ..Options::default()
+        };
+        let again = Sandbox::start(address, options).await.expect("its port");
+        again.always(Reply::json(200, SMALLEST));
+        again
+    };
+    let (seen, _upstream) = tokio::join!(callers, restart);
+    let seen = seen.concat();
+    let measured = measured(admin).await;
+    for code in ["OK", "DeadlineExceeded", "Unavailable"] {
+        let count = seen.iter().filter(|it| **it == code).count();
+        assert!(count > 0, "{code}");
+        assert_eq!(handled(&measured, code), count.to_string(), "{code}");
+    }
 }
 
 #[tokio::test]
