@@ -11,6 +11,7 @@ mod json;
 mod operator;
 mod serve;
 mod server;
+mod service_manager;
 mod settings;
 
 use std::{

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{VERSION, block_on, check_config::source, fail, operator, refuse};
+use super::{VERSION, block_on, check_config::source, fail, operator, refuse, service_manager};
 use crate::{
     app::{self, Telemetry},
     config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
@@ -148,6 +148,7 @@ pub(super) async fn run_facade(
         );
     }
 
+    service_manager::ready();
     let switching = async {
         while switches.recv().await.is_some() {
             logs.debug(true);
@@ -157,6 +158,7 @@ pub(super) async fn run_facade(
     };
     let second_signal = async {
         signals.next().await;
+        service_manager::stopping();
         end.cancel();
         signals.next().await;
     };
@@ -169,6 +171,7 @@ pub(super) async fn run_facade(
         () = second_signal => ExitCode::FAILURE,
         () = switching => ExitCode::FAILURE,
         () = logs.report_losses() => ExitCode::FAILURE,
+        () = service_manager::live() => ExitCode::FAILURE,
     };
     tracing::info!(lost_log_lines = logs.lost(), "ended");
     exit

@@ -30,6 +30,7 @@ mod refusals;
 mod request_ids;
 mod retry;
 mod secrets;
+mod service_manager;
 mod shutdown;
 mod startup;
 mod support;
