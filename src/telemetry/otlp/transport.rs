@@ -1,5 +1,7 @@
 //! What carries deliveries to a receiver.
 
+use std::{error::Error, iter::successors, sync::Arc};
+
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
@@ -9,7 +11,6 @@ use opentelemetry_otlp::{
     Compression, ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
-use std::sync::Arc;
 use tokio::runtime::Handle;
 use tonic::transport::{Channel, Endpoint};
 
@@ -104,6 +105,17 @@ impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let http = self.http.clone();
         let answer = async move { http.send_bytes(request).await };
-        self.runtime.spawn(answer).await?
+        let answer = self.runtime.spawn(answer).await?;
+        if let Err(error) = &answer {
+            // The exporter says no more of it than that the network is to blame.
+            tracing::debug!(causes = causes(&**error), "a delivery failed");
+        }
+        answer
     }
+}
+
+fn causes(error: &dyn Error) -> String {
+    let causes = successors(Some(error), |it: &&dyn Error| (*it).source());
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
 }
