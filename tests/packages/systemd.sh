@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The units for systemd: what it thinks of them, and of how much they let the process do.
+# Usage: systemd.sh path/to/videoconf-facade
+set -euo pipefail
+
+facade=$(realpath "$1")
+cd "$(dirname "$0")/../../deploy/systemd"
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+# As they are, but for where the program is.
+for unit in videoconf-facade.service videoconf-facade.socket; do
+  sed "s|/usr/bin/videoconf-facade|$facade|" "$unit" >"$work/$unit"
+done
+
+# What it knows nothing of, it only warns of.
+complaints=$(systemd-analyze verify --man=no "$work"/videoconf-facade.* 2>&1 || true)
+if [[ -n $complaints ]]; then
+  echo "FAILED: $complaints"
+  exit 1
+fi
+echo 'ok      the units by systemd-analyze verify'
+
+# In tenths: below 2.0.
+if ! exposure=$(systemd-analyze security --offline=yes --no-pager --threshold=19 "$work/videoconf-facade.service"); then
+  echo "FAILED: $exposure"
+  exit 1
+fi
+sed -n 's/^→ /ok      /p' <<<"$exposure"
+
+# default FLAG: as the README has it, which a test holds against the flags.
+default() {
+  grep -F -e "| \`$1\` |" ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -dc '0-9'
+}
+
+# What the unit allows is above what the program takes by default.
+stop=$(sed -nE 's/^TimeoutStopSec=([0-9]+)s$/\1/p' videoconf-facade.service)
+drain=$(default --drain-timeout)
+if ((stop <= drain + 2)); then
+  echo "FAILED: TimeoutStopSec is $stop s, --drain-timeout $drain s"
+  exit 1
+fi
+limit=$(sed -nE 's/^LimitNOFILE=([0-9]+)$/\1/p' videoconf-facade.service)
+connections=$(default --max-connections)
+if ((limit <= 2 * connections)); then
+  echo "FAILED: LimitNOFILE is $limit, --max-connections $connections"
+  exit 1
+fi
+echo 'ok      the unit has room for the defaults'
