@@ -89,3 +89,38 @@ fn every_reason_has_its_row_with_its_code() {
         assert!((0..17).any(|known| code_name(tonic::Code::from_i32(known)) == code));
     }
 }
+
+/// `room::name` in the table of threats is a test of that name in that room's file.
+#[test]
+fn every_threat_is_held_by_a_test_that_exists() {
+    let security = file("SECURITY.md");
+    let table = between(&security, "## Threats", "\n## ").expect("the table");
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    let mut named = 0;
+    for row in &rows[1..] {
+        let words = row.split('`').skip(1).step_by(2);
+        for (room, name) in words.filter_map(|word| word.split_once("::")) {
+            named += 1;
+            let files = [
+                format!("tests/it/{room}.rs"),
+                format!("tests/it/commands/{room}.rs"),
+            ];
+            let found = files.iter().any(|path| {
+                let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+                let text = text.unwrap_or_default();
+                let (before, _) = text.split_once(&format!("fn {name}(")).unwrap_or_default();
+                let attribute = before.trim_end_matches("async ").lines().last();
+                attribute.is_some_and(|it| it.starts_with("#[") && it.contains("test"))
+            });
+            assert!(found, "{room}::{name}");
+        }
+    }
+    assert!(
+        named > rows.len(),
+        "{named} tests for {} threats",
+        rows.len()
+    );
+}
