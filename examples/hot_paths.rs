@@ -30,7 +30,7 @@ use videoconf_facade::{
     telemetry::{
         Instruments,
         logs::{self, Logs},
-        metrics,
+        metrics, otlp,
     },
 };
 
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &**path {
         "memory" => calls(&Instruments::off(), "x", None, count),
         "measured" => {
-            let (metrics, _prometheus) = metrics::start(None)?;
+            let (metrics, _prometheus) = metrics::start(None, otlp::resource())?;
             let instruments = Instruments {
                 metrics,
                 ..Instruments::off()

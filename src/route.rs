@@ -23,6 +23,14 @@ pub struct Route {
     pub blamed_field: &'static str,
 }
 
+impl Route {
+    /// Its path, as OpenTelemetry has it: without what is before the API.
+    #[must_use]
+    pub fn url_template(&self) -> String {
+        format!("/api/v1/{}", self.name)
+    }
+}
+
 /// `video-conference.info`: one conference.
 pub static INFO: Route = Route {
     name: "video-conference.info",

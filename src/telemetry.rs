@@ -15,6 +15,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{metrics::Metrics, trace::Tracer};
 use metrics::Prometheus;
+use otlp::Options;
 
 /// How long the end of the process waits for a last delivery.
 const LAST_DELIVERY: Duration = Duration::from_secs(2);
@@ -57,30 +58,38 @@ impl Instruments {
     }
 }
 
-/// Begins: metrics if they are received or `are_measured` for somebody else, traces if they are received.
-///
-/// # Errors
-/// Why a receiver can't be reached at all.
-pub fn start(options: &otlp::Options, are_measured: bool) -> Result<Started, String> {
-    let mut outbox = Outbox::default();
-    let (metrics, prometheus) = if are_measured || options.metrics.is_some() {
-        let (metrics, prometheus) = metrics::start(options.metrics.as_ref())?;
-        outbox.metrics = options.metrics.as_ref().map(|_| prometheus.provider());
-        (metrics, Some(prometheus))
-    } else {
-        (Metrics::off(), None)
+/// Begins: metrics if they are received or `are_measured` for somebody else, traces if they are received. Why
+/// something can't be sent is one of `warnings`.
+pub fn start(options: &Options, are_measured: bool, warnings: &mut Vec<String>) -> Started {
+    let resource = otlp::resource();
+    let mut started = Started {
+        instruments: Instruments::off(),
+        prometheus: None,
+        outbox: Outbox::default(),
     };
-    let traces = options.traces.as_ref();
-    let traces = traces.map(|it| traces::start(it, &metrics)).transpose()?;
-    outbox.traces.clone_from(&traces);
-    Ok(Started {
-        instruments: Instruments {
-            tracer: traces::tracer(traces.as_ref(), options.reads_callers),
-            metrics,
-        },
-        prometheus,
-        outbox,
-    })
+    let mut warn = |what: &str, problem| warnings.push(format!("{what} aren't sent: {problem}"));
+    let receiver = options.metrics.as_ref();
+    if are_measured || receiver.is_some() {
+        let every = receiver.map(|it| (it, options.metrics_every));
+        match metrics::start(every, resource.clone()) {
+            Ok((metrics, prometheus)) => {
+                started.outbox.metrics = receiver.map(|_| prometheus.provider());
+                started.instruments.metrics = metrics;
+                started.prometheus = Some(prometheus);
+            }
+            Err(problem) => warn("metrics", problem),
+        }
+    }
+    let metrics = &started.instruments.metrics;
+    if let Some(receiver) = &options.traces {
+        match traces::start(receiver, options, resource, metrics) {
+            Ok(provider) => started.outbox.traces = Some(provider),
+            Err(problem) => warn("traces", problem),
+        }
+    }
+    let traces = started.outbox.traces.as_ref();
+    started.instruments.tracer = traces::tracer(traces, options.reads_callers);
+    started
 }
 
 impl Outbox {

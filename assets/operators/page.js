@@ -170,7 +170,7 @@ function draw({ about, history: raw, users }) {
       { title: "How long Rocket.Chat takes", about: "On average, by what came of it.", lines: upstream, unit: seconds },
       { title: "Waiting", about: "Reads that wait for their turn, and all that are under way.", lines: { waiting: history.gauge("queue"), "under way": history.gauge("reads") }, unit: rounded },
     ].map((it) => chart(it, history.at)),
-    table({ title: "Who has Rocket.Chat asked", about: "Requests of the last five minutes, by a hash of the credentials that the log has, too.", users }),
+    table({ title: "Who has Rocket.Chat asked", about: "Requests of the last five minutes (10,000 at most), by a hash of the credentials that the log has, too.", users }),
   );
 }
 

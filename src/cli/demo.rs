@@ -105,9 +105,9 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
         instruments,
         prometheus,
         outbox,
-    } = match telemetry::start(&config.otlp, config.admin_listen.is_some()) {
-        Ok(started) => started,
-        Err(problem) => return fail(problem),
+    } = {
+        let is_measured = config.admin_listen.is_some();
+        telemetry::start(&config.otlp, is_measured, &mut config.warnings)
     };
     let source = match app::source(&config, &instruments) {
         Ok(source) => source,

@@ -44,9 +44,9 @@ async fn serve(mut config: Config, settings: Value) -> ExitCode {
         instruments,
         prometheus,
         outbox,
-    } = match telemetry::start(&config.otlp, config.admin_listen.is_some()) {
-        Ok(started) => started,
-        Err(problem) => return fail(problem),
+    } = {
+        let is_measured = config.admin_listen.is_some();
+        telemetry::start(&config.otlp, is_measured, &mut config.warnings)
     };
     let source = match source(&config, &instruments) {
         Ok(source) => source,

@@ -1,29 +1,21 @@
 //! OpenTelemetry's standard variables. They are set for all programs of a machine or a cluster, so what can't be
-//! used here is a warning, and no reason not to start. What else the library reads isn't checked.
+//! used here is a warning, and no reason not to start.
 
-use std::{env, fs, time::Duration};
+use std::{env, fs, ops::RangeInclusive, time::Duration};
 
-use http::Uri;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use opentelemetry_sdk::trace::Sampler;
+use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use url::Url;
 
 use crate::{
-    telemetry::otlp::{Options, Protocol, Receiver},
+    telemetry::otlp::{Options, Protocol, Receiver, SpanBatches},
     tls::{self, Identity, TrustAnchors, Unusable},
 };
 
-/// How long a receiver may take, by the standard.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The samplers that the library knows.
-const SAMPLERS: [&str; 6] = [
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-];
+/// The longest time that makes sense, in milliseconds: an hour.
+const MAX_MILLIS: u64 = 3_600_000;
 
 /// What can be received: its name in variables, and its path below an endpoint for all.
 type Signal = (&'static str, &'static str);
@@ -75,15 +67,53 @@ impl Variable {
 
 impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     fn options(mut self) -> Options {
-        let traces = self.receiver(TRACES);
-        let metrics = self.receiver(METRICS);
-        if traces.is_some() {
-            self.check_sampler();
-        }
         Options {
+            traces: self.receiver(TRACES),
+            metrics: self.receiver(METRICS),
             reads_callers: self.reads_callers(),
-            traces,
-            metrics,
+            sampler: self.sampler(),
+            spans: self.span_batches(),
+            metrics_every: self.millis("OTEL_METRIC_EXPORT_INTERVAL", 100, 60_000),
+        }
+    }
+
+    /// Where room for all spans is made at once, so that too much of it is more than a warning.
+    fn span_batches(&mut self) -> SpanBatches {
+        let room = self.get("OTEL_BSP_MAX_QUEUE_SIZE");
+        let room = self.number(room, 1..=65_536, 2048);
+        let batch = self.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
+        let batch = self.number(batch, 1..=room, 512.min(room));
+        let in_memory = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        SpanBatches {
+            room: in_memory(room),
+            batch: in_memory(batch),
+            delay: self.millis("OTEL_BSP_SCHEDULE_DELAY", 10, 5000),
+        }
+    }
+
+    fn millis(&mut self, name: &str, min: u64, default: u64) -> Duration {
+        let millis = self.get(name);
+        Duration::from_millis(self.number(millis, min..=MAX_MILLIS, default))
+    }
+
+    /// What a variable says if it is a number in `range`, else the standard's `default`.
+    fn number(
+        &mut self,
+        variable: Option<Variable>,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> u64 {
+        let Some(variable) = variable else {
+            return default;
+        };
+        match variable.value.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let (min, max) = (range.start(), range.end());
+                let problem = format!("is no number from {min} to {max}, so it is {default}");
+                self.warn(&variable, &problem);
+                default
+            }
         }
     }
 
@@ -151,7 +181,15 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         endpoint: Option<Variable>,
     ) -> Result<Receiver, Unreceived> {
         let protocol = self.protocol(signal);
-        let url = self.url(signal, protocol, endpoint)?;
+        let mut url = self.url(signal, protocol, endpoint)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            // Fail for URLs that can't have any.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            let problem = "has a user or a password, which isn't used: OTEL_EXPORTER_OTLP_HEADERS \
+                           can have a key";
+            self.note(format!("an endpoint of OTLP {problem}"));
+        }
         let tls = match url.scheme() {
             "https" => self.tls(signal)?,
             _ => tls::trusting_nobody(),
@@ -159,6 +197,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         Ok(Receiver {
             url,
             protocol,
+            headers: self.headers(signal),
             timeout: self.timeout(signal),
             is_gzipped: self.is_gzipped(signal),
             tls,
@@ -238,16 +277,29 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         tls::client(b"", anchors.transpose()?, identity).map_err(Unreceived)
     }
 
-    /// In milliseconds, by the standard.
     fn timeout(&mut self, signal: Signal) -> Duration {
-        let Some(timeout) = self.of(signal, "TIMEOUT") else {
-            return TIMEOUT;
+        let timeout = self.of(signal, "TIMEOUT");
+        Duration::from_millis(self.number(timeout, 1..=MAX_MILLIS, 10_000))
+    }
+
+    /// Names and values, with commas between them, as W3C's baggage has them.
+    fn headers(&mut self, signal: Signal) -> HeaderMap {
+        let Some(headers) = self.of(signal, "HEADERS") else {
+            return HeaderMap::new();
         };
-        if let Ok(millis @ 1..) = timeout.value.parse() {
-            return Duration::from_millis(millis);
+        let entries = headers.value.split(',').map(str::trim);
+        let entries = entries.filter(|it| !it.is_empty()).map(|entry| {
+            let (name, value) = entry.split_once('=')?;
+            let value: Vec<u8> = percent_decode_str(value.trim()).collect();
+            let mut value = HeaderValue::try_from(value).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::try_from(name.trim()).ok()?, value))
+        });
+        let entries: Vec<_> = entries.collect();
+        if entries.contains(&None) {
+            self.warn(&headers, "has an entry that is no header, and isn't sent");
         }
-        self.warn(&timeout, "is no number of milliseconds, so it is 10000");
-        TIMEOUT
+        entries.into_iter().flatten().collect()
     }
 
     fn is_gzipped(&mut self, signal: Signal) -> bool {
@@ -262,20 +314,45 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         false
     }
 
-    fn check_sampler(&mut self) {
+    fn sampler(&mut self) -> Sampler {
+        let all = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
         let Some(sampler) = self.get("OTEL_TRACES_SAMPLER") else {
-            return;
+            return all();
         };
-        if !SAMPLERS.contains(&&*sampler.value) {
-            self.warn(&sampler, "is none that is known here, so all is recorded");
-        } else if sampler.value.ends_with("traceidratio") {
-            let share = self.get("OTEL_TRACES_SAMPLER_ARG");
-            let share = share.and_then(|it| it.value.parse().ok());
-            if !share.is_some_and(|it: f64| (0.0..=1.0).contains(&it)) {
-                let problem = "needs OTEL_TRACES_SAMPLER_ARG, from 0 to 1; all is recorded";
-                self.warn(&sampler, problem);
+        let (own, is_parent_based) = match sampler.value.strip_prefix("parentbased_") {
+            Some(own) => (own, true),
+            None => (&*sampler.value, false),
+        };
+        let own = match own {
+            "always_on" => Sampler::AlwaysOn,
+            "always_off" => Sampler::AlwaysOff,
+            "traceidratio" => self.ratio(&sampler),
+            _ => {
+                self.warn(
+                    &sampler,
+                    "is none that is known here, so it is parentbased_always_on",
+                );
+                return all();
             }
+        };
+        if is_parent_based {
+            Sampler::ParentBased(Box::new(own))
+        } else {
+            own
         }
+    }
+
+    fn ratio(&mut self, sampler: &Variable) -> Sampler {
+        let ratio = self.get("OTEL_TRACES_SAMPLER_ARG");
+        let ratio = ratio.and_then(|it| it.value.parse().ok());
+        if let Some(ratio) = ratio.filter(|it| (0.0..=1.0).contains(it)) {
+            return Sampler::TraceIdRatioBased(ratio);
+        }
+        self.warn(
+            sampler,
+            "needs OTEL_TRACES_SAMPLER_ARG, from 0 to 1, which is 1 now",
+        );
+        Sampler::AlwaysOn
     }
 
     fn reads_callers(&mut self) -> bool {
@@ -285,7 +362,10 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         let names: Vec<_> = propagators.value.split(',').map(str::trim).collect();
         let is_known = |it: &&str| matches!(*it, "tracecontext" | "baggage" | "none");
         if !names.iter().all(is_known) {
-            self.warn(&propagators, "has others than tracecontext, which is ours");
+            self.warn(
+                &propagators,
+                "has others than tracecontext, which is the only one here",
+            );
         }
         names.contains(&"tracecontext")
     }

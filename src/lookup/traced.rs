@@ -24,12 +24,11 @@ impl<S> Traced<S> {
 
 impl<P: Parameters, S: Lookup<P>> Lookup<P> for Traced<S> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
-        let span = self.tracer.lookup(&caller.record.trace(), P::ROUTE);
-        if let Some(trace) = span.context() {
-            caller.record.is_within(trace);
-        }
+        let span = self.tracer.lookup(&caller.record, P::ROUTE);
         let answer = self.inner.find(query, caller).await;
-        span.end(&caller.record, answer.as_ref().err());
+        if let Some(span) = span {
+            span.end(answer.as_ref().err());
+        }
         answer
     }
 }

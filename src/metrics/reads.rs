@@ -255,7 +255,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let mut labels = vec![
             KeyValue::new("http.request.method", self.attempts.route.verb.to_string()),
-            KeyValue::new("url.template", self.attempts.route.name),
+            KeyValue::new("url.template", self.attempts.route.url_template()),
         ];
         if let Some(status) = self.outcome.status {
             labels.push(KeyValue::new(

@@ -4,6 +4,7 @@ use std::{mem, time::Duration};
 
 use opentelemetry::{KeyValue, global, metrics::MeterProvider};
 use opentelemetry_sdk::{
+    Resource,
     error::OTelSdkResult,
     metrics::{
         PeriodicReader, SdkMeterProvider, Temporality, data::ResourceMetrics,
@@ -30,7 +31,7 @@ struct Watched<E> {
     deliveries: Deliveries,
 }
 
-/// Measures from now on, also for `receiver`: where instruments are made, and where what they measured can be
+/// Measures from now on, also for `receiver` as often as is said with it: where instruments are made, and where what they measured can be
 /// read. What OpenTelemetry measures of itself is among it.
 ///
 /// # Errors
@@ -38,7 +39,10 @@ struct Watched<E> {
 ///
 /// # Panics
 /// Never: an empty registry takes a collector.
-pub fn start(receiver: Option<&Receiver>) -> Result<(Metrics, Prometheus), String> {
+pub fn start(
+    receiver: Option<(&Receiver, Duration)>,
+    resource: Resource,
+) -> Result<(Metrics, Prometheus), String> {
     let registry = Registry::new();
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
@@ -48,13 +52,14 @@ pub fn start(receiver: Option<&Receiver>) -> Result<(Metrics, Prometheus), Strin
         .expect("a registry that is empty takes a collector");
     let mut provider = SdkMeterProvider::builder()
         .with_reader(exporter)
-        .with_resource(otlp::resource());
-    if let Some(receiver) = receiver {
+        .with_resource(resource);
+    if let Some((receiver, every)) = receiver {
         let exporter = Watched {
             inner: otlp::metric_exporter(receiver)?,
             deliveries: Deliveries::new("metrics", receiver),
         };
-        provider = provider.with_reader(PeriodicReader::builder(exporter).build());
+        let reader = PeriodicReader::builder(exporter).with_interval(every);
+        provider = provider.with_reader(reader.build());
     }
     let provider = provider.build();
     if receiver.is_some() {

@@ -5,10 +5,12 @@ mod transport;
 
 use std::{env, time::Duration};
 
+use http::HeaderMap;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::{
     Resource,
     resource::{EnvResourceDetector, TelemetryResourceDetector},
+    trace::Sampler,
 };
 use rustls::ClientConfig;
 use url::Url;
@@ -25,13 +27,32 @@ pub struct Options {
     pub metrics: Option<Receiver>,
     /// Whether callers may say in which trace they are.
     pub reads_callers: bool,
+    /// Which traces are recorded.
+    pub sampler: Sampler,
+    /// How spans are kept until they are delivered.
+    pub spans: SpanBatches,
+    /// How often metrics are delivered.
+    pub metrics_every: Duration,
 }
 
-/// Somebody who receives OTLP. What its requests have for headers, the library reads from the standard variables.
+/// How spans are kept until they are delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanBatches {
+    /// How many there is room for. More are lost.
+    pub room: usize,
+    /// How many are delivered at once.
+    pub batch: usize,
+    /// How long a span waits for others.
+    pub delay: Duration,
+}
+
+/// Somebody who receives OTLP.
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    /// Where it is. May have a password in it.
+    /// Where it is, without a user or a password.
     pub url: Url,
+    /// What each request has for headers, as a key that lets us in: marked sensitive.
+    pub headers: HeaderMap,
     /// How it is spoken to.
     pub protocol: Protocol,
     /// How long it may take for one delivery.

@@ -3,7 +3,7 @@
 
 use std::{mem, time::Duration};
 
-use super::otlp::{self, Deliveries, Receiver};
+use super::otlp::{self, Deliveries, Options, Receiver};
 use crate::{
     metrics::{Metrics, Spans},
     trace::Tracer,
@@ -12,7 +12,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{SdkTracerProvider, SpanData, SpanExporter},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter},
 };
 
 /// Delivers spans, and sees to it that it is known what came of them.
@@ -27,15 +27,27 @@ struct Watched<E> {
 ///
 /// # Errors
 /// Why they can't be.
-pub fn start(receiver: &Receiver, metrics: &Metrics) -> Result<SdkTracerProvider, String> {
+pub fn start(
+    receiver: &Receiver,
+    options: &Options,
+    resource: Resource,
+    metrics: &Metrics,
+) -> Result<SdkTracerProvider, String> {
     let exporter = Watched {
         inner: otlp::span_exporter(receiver)?,
         deliveries: Deliveries::new("traces", receiver),
         spans: Spans::new(metrics),
     };
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(options.spans.room)
+        .with_max_export_batch_size(options.spans.batch)
+        .with_scheduled_delay(options.spans.delay)
+        .build();
+    let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches);
     let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(otlp::resource())
+        .with_span_processor(batches.build())
+        .with_sampler(options.sampler.clone())
+        .with_resource(resource)
         .build();
     // Whoever drops the last one would wait for the receiver.
     mem::forget(provider.clone());

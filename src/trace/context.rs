@@ -13,6 +13,10 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// The longest `tracestate` that is passed on, in bytes: as much as the standard asks for. A longer one could be
+/// more than the server behind us takes for a head.
+const MAX_STATE: usize = 512;
+
 /// Where in a trace something happens: which trace, within which span, and whether it is recorded. By default in
 /// none. Clones are cheap.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +45,11 @@ impl TraceContext {
         };
         let states = headers.get_all(TRACESTATE).iter();
         let states: Vec<_> = states.filter_map(|it| it.to_str().ok()).collect();
-        let said = Said {
-            parent,
-            state: states.join(","),
-        };
+        let mut state = states.join(",");
+        if state.len() > MAX_STATE {
+            state.clear();
+        }
+        let said = Said { parent, state };
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &said);
         Self::new(context.span().span_context().clone())
     }
@@ -144,6 +149,7 @@ mod tests {
 
     #[test]
     fn what_was_said_is_passed_on() {
+        let long = format!("a={0},b={0},c={0}", "x".repeat(200));
         for (lines, expected) in [
             (vec![(TRACEPARENT, PARENT)], vec![(TRACEPARENT, PARENT)]),
             (
@@ -156,6 +162,11 @@ mod tests {
             ),
             (
                 vec![(TRACEPARENT, PARENT), (TRACESTATE, "no state")],
+                vec![(TRACEPARENT, PARENT)],
+            ),
+            // More than has to be passed on.
+            (
+                vec![(TRACEPARENT, PARENT), (TRACESTATE, &*long)],
                 vec![(TRACEPARENT, PARENT)],
             ),
             // Of a later version what is known of this one.

@@ -7,7 +7,7 @@ use opentelemetry::{
     trace::{Span as _, SpanBuilder, SpanKind},
 };
 
-use super::{Span, TraceContext, Tracer, fail};
+use super::{GIVEN_UP, Span, TraceContext, Tracer, fail};
 use crate::{error::status::error_type, exchange::Exchange, route::Route};
 
 /// Where requests go.
@@ -52,7 +52,7 @@ impl Requests {
             let (verb, name) = (&self.route.verb, self.route.name);
             let mut attributes = vec![
                 KeyValue::new("http.request.method", verb.to_string()),
-                KeyValue::new("url.template", name),
+                KeyValue::new("url.template", self.route.url_template()),
                 KeyValue::new("url.full", url.clone()),
                 KeyValue::new("server.address", host.clone()),
                 KeyValue::new("server.port", i64::from(*port)),
@@ -96,7 +96,7 @@ impl RequestSpan {
 impl Drop for RequestSpan {
     fn drop(&mut self) {
         if let Some(span) = self.0.recorded() {
-            fail(span, "given up");
+            fail(span, GIVEN_UP);
         }
     }
 }

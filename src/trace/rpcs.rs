@@ -15,7 +15,7 @@ use crate::{
     record::Record,
 };
 
-/// A probe begins no trace: there would be nothing but probes to look at.
+/// What is probed. That begins no trace: there would be nothing but probes to look at.
 const PROBED: &str = "grpc.health.v1.Health";
 
 /// The span of a call.
@@ -26,8 +26,9 @@ impl Tracer {
     /// A call arrives from within `caller`, of `method` if there is such a one.
     #[must_use]
     pub fn rpc(&self, caller: &TraceContext, method: Option<&Method>) -> RpcSpan {
-        let is_probe = method.is_some_and(|it| it.service == PROBED);
-        if is_probe && caller.is_none() {
+        // Neither does a method that doesn't exist, which some probes ask for, too, and strangers.
+        let begins_none = method.is_none_or(|it| it.service == PROBED);
+        if begins_none && caller.is_none() {
             return RpcSpan(Span(None));
         }
         RpcSpan(self.span(caller, || {

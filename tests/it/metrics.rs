@@ -142,7 +142,7 @@ async fn counts_agree_with_what_callers_saw() {
         );
     }
     let requests = "http_client_request_duration_seconds_count{http_request_method=\"GET\",\
-         http_response_status_code=\"200\",url_template=\"video-conference.info\"}";
+         http_response_status_code=\"200\",url_template=\"/api/v1/video-conference.info\"}";
     assert_eq!(measured.get(requests).map(String::as_str), Some("7"));
 }
 

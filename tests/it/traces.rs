@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::{net::TcpListener, process::Command};
@@ -21,6 +22,7 @@ use crate::support::{
     SMALLEST, any_age, as_user,
     collector::{Collector, Span},
     process::{Process, Server, command, json_lines, run, serve},
+    raw::{Answer, Connection},
     request, sandbox, with_metadata,
 };
 
@@ -86,9 +88,11 @@ async fn a_read_is_three_spans_in_the_callers_trace() {
         } else {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
             command.env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20key");
-            command.env("OTEL_EXPORTER_OTLP_COMPRESSION", "none");
+            // By the standard, it isn't set.
+            command.env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "");
             command.env("OTEL_METRICS_EXPORTER", "none");
         }
+        command.env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
         command.env("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test");
         let server = Server::start(&mut command).await;
         let mut call = within(request("x"), true);
@@ -216,6 +220,30 @@ async fn who_joins_a_read_is_linked_to_it() {
 }
 
 #[tokio::test]
+async fn who_joins_a_read_and_leaves_is_linked_to_it_all_the_same() {
+    let sandbox = sandbox().await;
+    sandbox.script(Reply::json(200, SMALLEST).delay(Duration::from_millis(500)));
+    let collector = Collector::grpc().await;
+    let server = Server::start(&mut traced(&sandbox, &collector.url(), &[])).await;
+    let leaves = async {
+        sandbox.wait_for_requests(1).await;
+        let mut hurried = as_user(any_age("x"));
+        hurried.set_timeout(Duration::from_millis(100));
+        let left = server.client().get_info(hurried).await;
+        left.expect_err("not so soon");
+    };
+    tokio::join!(ask(&server, within(any_age("x"), true)), leaves);
+    let spans = collector.spans(5).await;
+    let lookups = named(&spans, "lookup");
+    let [left, stayed] = lookups[..] else {
+        panic!("{lookups:#?}");
+    };
+    assert_eq!(left.links, [(stayed.trace.clone(), stayed.id.clone())]);
+    assert!(left.is_error && !stayed.is_error);
+    assert_has(left, &[("error.type", "given up")]);
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_seen() {
     let sandbox = sandbox().await;
     let collector = Collector::grpc().await;
@@ -260,9 +288,11 @@ async fn what_goes_wrong_is_seen() {
     let late = server.client().get_info(hurried).await;
     late.expect_err("nothing");
     let spans = collector.spans(8).await;
-    let given_up = named(&spans, REQUEST)[2];
-    assert!(given_up.is_error);
-    assert_has(given_up, &[("error.type", "given up")]);
+    for name in [REQUEST, "lookup"] {
+        let given_up = named(&spans, name)[2 - usize::from(name == "lookup")];
+        assert!(given_up.is_error, "{spans:#?}");
+        assert_has(given_up, &[("error.type", "given up")]);
+    }
 }
 
 #[tokio::test]
@@ -314,6 +344,11 @@ async fn the_callers_decision_is_kept_and_probes_begin_nothing() {
         .check(within(probe(), true))
         .await
         .expect("an answer");
+    let mut stranger = Connection::open(server.address).await;
+    let balancer = stranger
+        .send("/AWS.ALB/healthcheck", &[], Bytes::new())
+        .await;
+    assert_eq!(Answer::read(balancer).await.grpc_status(), "12");
     let ended = server.end().await;
     let spans = collector.spans(1).await;
     let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
@@ -379,6 +414,7 @@ async fn a_receiver_in_trouble_is_no_callers_trouble() {
         ("http://127.0.0.1:9", "http/protobuf"),
         (&*silent, "grpc"),
         (&*silent, "http/protobuf"),
+        (&*silent.replace("http:", "https:"), "grpc"),
     ] {
         let mut command = traced(&sandbox, collector, &["--upstream-limit", "none"]);
         command
@@ -452,6 +488,20 @@ async fn metrics_are_sent_when_asked_for() {
 }
 
 #[tokio::test]
+async fn one_process_is_one_instance() {
+    let sandbox = sandbox().await;
+    sandbox.always(Reply::json(200, SMALLEST));
+    let collector = Collector::http().await;
+    let mut command = serve(&["--upstream-url", &sandbox.url()]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    let server = Server::start(&mut command).await;
+    ask(&server, as_user(request("x"))).await;
+    server.end().await;
+    let received = collector.wait_until(|it| !it.metrics.is_empty() && !it.spans.is_empty());
+    assert_eq!(received.await.instances.len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_to_nobody() {
     let sandbox = sandbox().await;
     let collector = Collector::http().await;
@@ -472,83 +522,134 @@ async fn nothing_is_sent_to_nobody() {
     assert!(collector.so_far().heads.is_empty());
 }
 
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Variables, and what is said of them.
+const ODD: &[(&[(&str, &str)], &str)] = &[
+    (
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "canary")],
+        "OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL, so nothing is sent",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ],
+        "OTEL_EXPORTER_OTLP_PROTOCOL is neither grpc nor http/protobuf, so it is that",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", NOWHERE),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s"),
+        ],
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is no number from 1 to 3600000, so it is 10000",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ],
+        "OTEL_EXPORTER_OTLP_COMPRESSION is neither gzip nor none, so it is that",
+    ),
+    (
+        &[("OTEL_TRACES_EXPORTER", "otlp,jaeger")],
+        "OTEL_TRACES_EXPORTER has something else than otlp or none",
+    ),
+    (
+        &[
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_TRACES_SAMPLER", "some"),
+        ],
+        "OTEL_TRACES_SAMPLER is none that is known here, so it is parentbased_always_on",
+    ),
+    (
+        &[
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "10"),
+        ],
+        "OTEL_TRACES_SAMPLER needs OTEL_TRACES_SAMPLER_ARG, from 0 to 1, which is 1 now",
+    ),
+    (
+        &[("OTEL_BSP_MAX_QUEUE_SIZE", "1000000000000")],
+        "OTEL_BSP_MAX_QUEUE_SIZE is no number from 1 to 65536, so it is 2048",
+    ),
+    (
+        &[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"),
+        ],
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is no number from 1 to 100, so it is 100",
+    ),
+    (
+        &[("OTEL_BSP_SCHEDULE_DELAY", "0")],
+        "OTEL_BSP_SCHEDULE_DELAY is no number from 10 to 3600000, so it is 5000",
+    ),
+    (
+        &[("OTEL_METRIC_EXPORT_INTERVAL", "0")],
+        "OTEL_METRIC_EXPORT_INTERVAL is no number from 100 to 3600000, so it is 60000",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,canary;;canary"),
+        ],
+        "OTEL_EXPORTER_OTLP_HEADERS has an entry that is no header, and isn't sent",
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:canary@127.0.0.1:9")],
+        "an endpoint of OTLP has a user or a password, which isn't used: \
+             OTEL_EXPORTER_OTLP_HEADERS can have a key",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", NOWHERE),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "GRPC"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ],
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is neither grpc nor http/protobuf, so it is that",
+    ),
+    (
+        &[("OTEL_PROPAGATORS", "b3")],
+        "OTEL_PROPAGATORS has others than tracecontext, which is the only one here",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/canary"),
+        ],
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE names a file that can't be read: \
+             No such file or directory (os error 2), so nothing is sent",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://localhost:1"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/canary"),
+        ],
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY needs its certificate, so nothing is sent",
+    ),
+];
+
 /// They are set for all programs, so that they are no reason not to start.
 #[tokio::test]
 async fn variables_that_cannot_be_used_are_warnings() {
-    const URL: &str = "http://127.0.0.1:9";
-    for (variables, warning) in [
-        (
-            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "canary")][..],
-            "OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL, so nothing is sent",
-        ),
-        (
-            &[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", URL),
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-            ],
-            "OTEL_EXPORTER_OTLP_PROTOCOL is neither grpc nor http/protobuf, so it is that",
-        ),
-        (
-            &[
-                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", URL),
-                ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s"),
-            ],
-            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is no number of milliseconds, so it is 10000",
-        ),
-        (
-            &[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", URL),
-                ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
-            ],
-            "OTEL_EXPORTER_OTLP_COMPRESSION is neither gzip nor none, so it is that",
-        ),
-        (
-            &[("OTEL_TRACES_EXPORTER", "otlp,jaeger")],
-            "OTEL_TRACES_EXPORTER has something else than otlp or none",
-        ),
-        (
-            &[
-                ("OTEL_TRACES_EXPORTER", "otlp"),
-                ("OTEL_TRACES_SAMPLER", "some"),
-            ],
-            "OTEL_TRACES_SAMPLER is none that is known here, so all is recorded",
-        ),
-        (
-            &[
-                ("OTEL_TRACES_EXPORTER", "otlp"),
-                ("OTEL_TRACES_SAMPLER", "traceidratio"),
-                ("OTEL_TRACES_SAMPLER_ARG", "10"),
-            ],
-            "OTEL_TRACES_SAMPLER needs OTEL_TRACES_SAMPLER_ARG, from 0 to 1; all is recorded",
-        ),
-        (
-            &[("OTEL_PROPAGATORS", "b3")],
-            "OTEL_PROPAGATORS has others than tracecontext, which is ours",
-        ),
-        (
-            &[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1"),
-                ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/canary"),
-            ],
-            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE names a file that can't be read: \
-             No such file or directory (os error 2), so nothing is sent",
-        ),
-        (
-            &[
-                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://localhost:1"),
-                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/canary"),
-            ],
-            "OTEL_EXPORTER_OTLP_CLIENT_KEY needs its certificate, so nothing is sent",
-        ),
-    ] {
+    for (variables, warning) in ODD {
         let mut command = command(&["check-config", "--upstream-url", "http://localhost"]);
-        for (name, value) in variables {
+        for (name, value) in *variables {
             command.env(name, value);
         }
         let ended = Process::spawn(&mut command).ended().await;
         let expected = format!("videoconf-facade: warning: {warning}\n");
         assert_eq!(ended.stderr, expected, "{variables:?}");
         assert_eq!(ended.status, Some(0));
+
+        let mut command = serve(&["--upstream-url", "http://localhost"]);
+        for (name, value) in *variables {
+            command.env(name, value);
+        }
+        let server = Server::start(&mut command).await;
+        let odd = |line: &Value| line["warning"] == *warning;
+        server.process.stderr.find_json(odd).await;
     }
     let ended = run(&["check-config", "--upstream-url", "http://localhost"]).await;
     assert_eq!(ended.stderr, "");

@@ -3,7 +3,7 @@
 use std::{error::Error, iter::successors, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry_http::{HttpClient, HttpError, hyper::HyperClient};
@@ -12,7 +12,10 @@ use opentelemetry_otlp::{
     WithHttpConfig, WithTonicConfig,
 };
 use tokio::runtime::Handle;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    metadata::MetadataMap,
+    transport::{Channel, Endpoint},
+};
 
 use super::{Protocol, Receiver};
 
@@ -50,6 +53,7 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(
 ) -> Result<B, String> {
     let builder = builder
         .with_channel(channel(receiver)?)
+        .with_metadata(MetadataMap::from_headers(receiver.headers.clone()))
         .with_timeout(receiver.timeout);
     Ok(if receiver.is_gzipped {
         builder.with_compression(Compression::Gzip)
@@ -62,9 +66,12 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, receiver: &Receiv
     let client = Client {
         http: HyperClient::new(connector(receiver), receiver.timeout, None),
         runtime: Handle::current(),
+        headers: receiver.headers.clone(),
     };
     let builder = builder
         .with_http_client(client)
+        // Else the library would read it from the variables once more, and otherwise.
+        .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
         .with_endpoint(receiver.url.as_str())
         .with_timeout(receiver.timeout);
     if receiver.is_gzipped {
@@ -77,7 +84,9 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, receiver: &Receiv
 fn channel(receiver: &Receiver) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(receiver.url.to_string());
     let endpoint = endpoint.map_err(|error| error.to_string())?;
-    let endpoint = endpoint.timeout(receiver.timeout);
+    let endpoint = endpoint
+        .timeout(receiver.timeout)
+        .connect_timeout(receiver.timeout);
     Ok(endpoint.connect_with_connector_lazy(connector(receiver)))
 }
 
@@ -98,11 +107,13 @@ fn connector(receiver: &Receiver) -> HttpsConnector<HttpConnector> {
 struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>>,
     runtime: Handle,
+    headers: HeaderMap,
 }
 
 #[async_trait::async_trait]
 impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        request.headers_mut().extend(self.headers.clone());
         let http = self.http.clone();
         let answer = async move { http.send_bytes(request).await };
         let answer = self.runtime.spawn(answer).await?;

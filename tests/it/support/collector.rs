@@ -1,7 +1,13 @@
 //! OpenTelemetry's collector, as far as it matters here: somebody who receives OTLP.
 
-use std::{collections::BTreeMap, fmt::Write, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    io::Read,
+    net::SocketAddr,
+};
 
+use flate2::read::GzDecoder;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Bytes, server::conn::http1, service::service_fn};
@@ -22,7 +28,10 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::{
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
 
 use super::soon;
 
@@ -39,6 +48,8 @@ pub struct Received {
     pub spans: Vec<Span>,
     /// Whose they are.
     pub resource: BTreeMap<String, String>,
+    /// All who sent something.
+    pub instances: BTreeSet<String>,
     /// The names of metrics.
     pub metrics: Vec<String>,
     /// Requests as they came, decoded.
@@ -74,7 +85,9 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let services = Server::builder()
-            .add_service(TraceServiceServer::new(desk.clone()))
+            .add_service(
+                TraceServiceServer::new(desk.clone()).accept_compressed(CompressionEncoding::Gzip),
+            )
             .add_service(MetricsServiceServer::new(desk));
         let served = tokio::spawn(async move {
             let incoming = TcpIncoming::from(listener);
@@ -136,11 +149,17 @@ impl Collector {
 }
 
 impl Received {
+    fn come_from(&mut self, resource: BTreeMap<String, String>) {
+        self.instances
+            .insert(resource["service.instance.id"].clone());
+        self.resource = resource;
+    }
+
     fn add_traces(&mut self, request: ExportTraceServiceRequest) {
         write!(self.raw, "{request:?}").expect("memory");
         for resource in request.resource_spans {
             if let Some(resource) = resource.resource {
-                self.resource = words(resource.attributes);
+                self.come_from(words(resource.attributes));
             }
             let spans = resource.scope_spans.into_iter().flat_map(|it| it.spans);
             self.spans.extend(spans.map(|span| {
@@ -167,7 +186,7 @@ impl Received {
         write!(self.raw, "{request:?}").expect("memory");
         for resource in request.resource_metrics {
             if let Some(resource) = resource.resource {
-                self.resource = words(resource.attributes);
+                self.come_from(words(resource.attributes));
             }
             let scopes = resource.scope_metrics.into_iter();
             let metrics = scopes.flat_map(|it| it.metrics);
@@ -183,6 +202,15 @@ impl Desk {
     ) -> Result<Response<Empty<Bytes>>, hyper::Error> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        let body = match head.headers.get("content-encoding") {
+            Some(packed) if packed == "gzip" => {
+                let mut plain = Vec::new();
+                let mut packed = GzDecoder::new(&*body);
+                packed.read_to_end(&mut plain).expect("gzip");
+                plain.into()
+            }
+            _ => body,
+        };
         self.0.send_modify(|received| {
             received.heads.push(format!("{head:?}"));
             match head.uri.path() {
