@@ -1,10 +1,11 @@
 //! Decorators of the traits in [`source`](crate::source): each adds one concern and can be taken
 //! out with its line of the source stack.
 //!
-//! From a caller inwards: [`Traced`] is seen in traces, [`Cache`] gives what is known, [`Coalesce`] makes one read of many,
-//! [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing to be had, [`Retry`]
-//! asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends what takes too
-//! long, [`Observed`] notes attempts. [`Direct`] stands for the first three where nothing is shared.
+//! From a caller inwards: [`Traced`] is seen in traces, [`Cache`] gives what is known, [`Coalesce`]
+//! makes one read of many, [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing
+//! to be had, [`Retry`] asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends
+//! what takes too long, [`Observed`] notes attempts. [`Direct`] stands for [`Cache`], [`Coalesce`] and
+//! [`Remember`] where nothing is shared.
 
 mod allowance;
 mod answers;

@@ -23,11 +23,14 @@ pub struct Route {
     pub blamed_field: &'static str,
 }
 
+/// Where Rocket.Chat's API begins.
+pub const API: &str = "/api/v1/";
+
 impl Route {
     /// Its path, as OpenTelemetry has it: without what is before the API.
     #[must_use]
     pub fn url_template(&self) -> String {
-        format!("/api/v1/{}", self.name)
+        format!("{API}{}", self.name)
     }
 }
 

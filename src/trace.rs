@@ -23,9 +23,6 @@ pub use rpcs::RpcSpan;
 /// What of an error is for machines, as OpenTelemetry has it.
 const ERROR_TYPE: &str = "error.type";
 
-/// What went wrong with what nobody waited for any more.
-const GIVEN_UP: &str = "given up";
-
 /// Makes spans. Clones make them for the same receiver.
 #[derive(Clone, Debug)]
 pub struct Tracer {

@@ -105,10 +105,11 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
         instruments,
         prometheus,
         outbox,
-    } = {
-        let is_measured = config.admin_listen.is_some();
-        telemetry::start(&config.otlp, is_measured, &mut config.warnings)
-    };
+    } = telemetry::start(
+        &config.otlp,
+        config.admin_listen.is_some(),
+        &mut config.warnings,
+    );
     let source = match app::source(&config, &instruments) {
         Ok(source) => source,
         Err(problem) => return fail(problem),

@@ -44,10 +44,11 @@ async fn serve(mut config: Config, settings: Value) -> ExitCode {
         instruments,
         prometheus,
         outbox,
-    } = {
-        let is_measured = config.admin_listen.is_some();
-        telemetry::start(&config.otlp, is_measured, &mut config.warnings)
-    };
+    } = telemetry::start(
+        &config.otlp,
+        config.admin_listen.is_some(),
+        &mut config.warnings,
+    );
     let source = match source(&config, &instruments) {
         Ok(source) => source,
         Err(problems) => return refuse(&problems),

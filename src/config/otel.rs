@@ -24,15 +24,13 @@ const TRACES: Signal = ("TRACES", "v1/traces");
 const METRICS: Signal = ("METRICS", "v1/metrics");
 
 /// A variable that is set.
-#[derive(Clone)]
 struct Variable {
     name: String,
     value: String,
 }
 
 /// The variables, and what is odd about them.
-struct Variables<'a, R> {
-    read: R,
+struct Variables<'a> {
     warnings: &'a mut Vec<String>,
 }
 
@@ -41,11 +39,24 @@ struct Unreceived(String);
 
 /// What the environment asks for.
 pub(super) fn otel(warnings: &mut Vec<String>) -> Options {
-    let read = |name: &str| env::var(name).ok();
-    Variables { read, warnings }.options()
+    Variables { warnings }.options()
 }
 
 impl Variable {
+    /// By the standard, an empty one isn't set.
+    fn get(name: &str) -> Option<Self> {
+        let value = env::var(name).ok().filter(|it| !it.is_empty())?;
+        let name = name.to_owned();
+        Some(Self { name, value })
+    }
+
+    /// A setting of the receiver of a signal, or else of any.
+    fn of((signal, _): Signal, setting: &str) -> Option<Self> {
+        let own = format!("OTEL_EXPORTER_OTLP_{signal}_{setting}");
+        let general = format!("OTEL_EXPORTER_OTLP_{setting}");
+        Self::get(&own).or_else(|| Self::get(&general))
+    }
+
     fn is_true(&self) -> bool {
         self.value.eq_ignore_ascii_case("true")
     }
@@ -65,7 +76,7 @@ impl Variable {
     }
 }
 
-impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
+impl Variables<'_> {
     fn options(mut self) -> Options {
         Options {
             traces: self.receiver(TRACES),
@@ -79,9 +90,9 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
 
     /// Where room for all spans is made at once, so that too much of it is more than a warning.
     fn span_batches(&mut self) -> SpanBatches {
-        let room = self.get("OTEL_BSP_MAX_QUEUE_SIZE");
+        let room = Variable::get("OTEL_BSP_MAX_QUEUE_SIZE");
         let room = self.number(room, 1..=65_536, 2048);
-        let batch = self.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
+        let batch = Variable::get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
         let batch = self.number(batch, 1..=room, 512.min(room));
         let in_memory = |number| usize::try_from(number).unwrap_or(usize::MAX);
         SpanBatches {
@@ -92,7 +103,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     }
 
     fn millis(&mut self, name: &str, min: u64, default: u64) -> Duration {
-        let millis = self.get(name);
+        let millis = Variable::get(name);
         Duration::from_millis(self.number(millis, min..=MAX_MILLIS, default))
     }
 
@@ -117,22 +128,6 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         }
     }
 
-    /// By the standard, an empty one isn't set.
-    fn get(&self, name: &str) -> Option<Variable> {
-        let value = (self.read)(name).filter(|it| !it.is_empty())?;
-        Some(Variable {
-            name: name.to_owned(),
-            value,
-        })
-    }
-
-    /// A setting of the receiver of a signal, or else of any.
-    fn of(&self, (signal, _): Signal, setting: &str) -> Option<Variable> {
-        let own = format!("OTEL_EXPORTER_OTLP_{signal}_{setting}");
-        let general = format!("OTEL_EXPORTER_OTLP_{setting}");
-        self.get(&own).or_else(|| self.get(&general))
-    }
-
     fn warn(&mut self, variable: &Variable, problem: &str) {
         self.note(variable.warning(problem));
     }
@@ -147,12 +142,12 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     /// Who receives `signal`: somebody, if a receiver is named or asked for. The standard's default would be one on
     /// this machine, of which nobody may know.
     fn receiver(&mut self, signal: Signal) -> Option<Receiver> {
-        let endpoint = self.of(signal, "ENDPOINT");
-        let is_wanted = match self.get(&format!("OTEL_{}_EXPORTER", signal.0)) {
+        let endpoint = Variable::of(signal, "ENDPOINT");
+        let is_wanted = match Variable::get(&format!("OTEL_{}_EXPORTER", signal.0)) {
             Some(exporters) => self.has_otlp(&exporters),
             None => endpoint.is_some(),
         };
-        let disabled = self.get("OTEL_SDK_DISABLED");
+        let disabled = Variable::get("OTEL_SDK_DISABLED");
         if !is_wanted || disabled.is_some_and(|it| it.is_true()) {
             return None;
         }
@@ -181,7 +176,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         endpoint: Option<Variable>,
     ) -> Result<Receiver, Unreceived> {
         let protocol = self.protocol(signal);
-        let mut url = self.url(signal, protocol, endpoint)?;
+        let mut url = url_of(signal, protocol, endpoint)?;
         if !url.username().is_empty() || url.password().is_some() {
             // Fail for URLs that can't have any.
             let _ = url.set_username("");
@@ -191,7 +186,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
             self.note(format!("an endpoint of OTLP {problem}"));
         }
         let tls = match url.scheme() {
-            "https" => self.tls(signal)?,
+            "https" => tls_of(signal)?,
             _ => tls::trusting_nobody(),
         };
         Ok(Receiver {
@@ -205,7 +200,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     }
 
     fn protocol(&mut self, signal: Signal) -> Protocol {
-        let Some(protocol) = self.of(signal, "PROTOCOL") else {
+        let Some(protocol) = Variable::of(signal, "PROTOCOL") else {
             return Protocol::Http;
         };
         match &*protocol.value {
@@ -219,72 +214,14 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         Protocol::Http
     }
 
-    fn url(
-        &self,
-        signal: Signal,
-        protocol: Protocol,
-        endpoint: Option<Variable>,
-    ) -> Result<Url, Unreceived> {
-        let endpoint = endpoint.unwrap_or_else(|| Variable {
-            name: "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
-            value: match protocol {
-                Protocol::Grpc => "http://localhost:4317".to_owned(),
-                Protocol::Http => "http://localhost:4318".to_owned(),
-            },
-        });
-        // For gRPC it may be a host with a port.
-        let has_scheme = protocol == Protocol::Http || endpoint.value.contains("://");
-        let is_insecure = self.of(signal, "INSECURE").is_some_and(|it| it.is_true());
-        let scheme = match (has_scheme, is_insecure) {
-            (true, _) => "",
-            (false, true) => "http://",
-            (false, false) => "https://",
-        };
-        let url = Url::parse(&format!("{scheme}{}", endpoint.value)).ok();
-        let is_callable = |it: &Url| {
-            let is_http = matches!(it.scheme(), "http" | "https");
-            is_http && it.port() != Some(0) && Uri::try_from(it.as_str()).is_ok()
-        };
-        let mut url = url
-            .filter(is_callable)
-            .ok_or_else(|| endpoint.unreceived("is no http or https URL"))?;
-        if protocol == Protocol::Http && endpoint.name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
-            let path = format!("{}/{}", url.path().trim_end_matches('/'), signal.1);
-            url.set_path(&path);
-        }
-        Ok(url)
-    }
-
-    fn tls(&self, signal: Signal) -> Result<ClientConfig, Unreceived> {
-        let authorities = self.of(signal, "CERTIFICATE");
-        let anchors = authorities.map(|it| {
-            TrustAnchors::from_pem(&it.file()?).map_err(|problem| it.unreceived(&problem))
-        });
-        let certificate = self.of(signal, "CLIENT_CERTIFICATE");
-        let identity = match (certificate, self.of(signal, "CLIENT_KEY")) {
-            (Some(certificate), Some(key)) => {
-                let identity = Identity::from_pem(&certificate.file()?, &key.file()?);
-                Some(identity.map_err(|problem| match problem {
-                    Unusable::Certificate(problem) => certificate.unreceived(&problem),
-                    Unusable::Key(problem) => key.unreceived(&problem),
-                })?)
-            }
-            (Some(alone), None) => return Err(alone.unreceived("needs its key")),
-            (None, Some(alone)) => return Err(alone.unreceived("needs its certificate")),
-            (None, None) => None,
-        };
-        // Which protocol is spoken, the transport adds.
-        tls::client(b"", anchors.transpose()?, identity).map_err(Unreceived)
-    }
-
     fn timeout(&mut self, signal: Signal) -> Duration {
-        let timeout = self.of(signal, "TIMEOUT");
+        let timeout = Variable::of(signal, "TIMEOUT");
         Duration::from_millis(self.number(timeout, 1..=MAX_MILLIS, 10_000))
     }
 
     /// Names and values, with commas between them, as W3C's baggage has them.
     fn headers(&mut self, signal: Signal) -> HeaderMap {
-        let Some(headers) = self.of(signal, "HEADERS") else {
+        let Some(headers) = Variable::of(signal, "HEADERS") else {
             return HeaderMap::new();
         };
         let entries = headers.value.split(',').map(str::trim);
@@ -303,7 +240,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     }
 
     fn is_gzipped(&mut self, signal: Signal) -> bool {
-        let Some(compression) = self.of(signal, "COMPRESSION") else {
+        let Some(compression) = Variable::of(signal, "COMPRESSION") else {
             return false;
         };
         match &*compression.value {
@@ -316,7 +253,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
 
     fn sampler(&mut self) -> Sampler {
         let all = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
-        let Some(sampler) = self.get("OTEL_TRACES_SAMPLER") else {
+        let Some(sampler) = Variable::get("OTEL_TRACES_SAMPLER") else {
             return all();
         };
         let (own, is_parent_based) = match sampler.value.strip_prefix("parentbased_") {
@@ -343,7 +280,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     }
 
     fn ratio(&mut self, sampler: &Variable) -> Sampler {
-        let ratio = self.get("OTEL_TRACES_SAMPLER_ARG");
+        let ratio = Variable::get("OTEL_TRACES_SAMPLER_ARG");
         let ratio = ratio.and_then(|it| it.value.parse().ok());
         if let Some(ratio) = ratio.filter(|it| (0.0..=1.0).contains(it)) {
             return Sampler::TraceIdRatioBased(ratio);
@@ -356,7 +293,7 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
     }
 
     fn reads_callers(&mut self) -> bool {
-        let Some(propagators) = self.get("OTEL_PROPAGATORS") else {
+        let Some(propagators) = Variable::get("OTEL_PROPAGATORS") else {
             return true;
         };
         let names: Vec<_> = propagators.value.split(',').map(str::trim).collect();
@@ -369,4 +306,60 @@ impl<R: Fn(&str) -> Option<String>> Variables<'_, R> {
         }
         names.contains(&"tracecontext")
     }
+}
+
+fn url_of(
+    signal: Signal,
+    protocol: Protocol,
+    endpoint: Option<Variable>,
+) -> Result<Url, Unreceived> {
+    let endpoint = endpoint.unwrap_or_else(|| Variable {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+        value: match protocol {
+            Protocol::Grpc => "http://localhost:4317".to_owned(),
+            Protocol::Http => "http://localhost:4318".to_owned(),
+        },
+    });
+    // For gRPC it may be a host with a port.
+    let has_scheme = protocol == Protocol::Http || endpoint.value.contains("://");
+    let is_insecure = Variable::of(signal, "INSECURE").is_some_and(|it| it.is_true());
+    let scheme = match (has_scheme, is_insecure) {
+        (true, _) => "",
+        (false, true) => "http://",
+        (false, false) => "https://",
+    };
+    let url = Url::parse(&format!("{scheme}{}", endpoint.value)).ok();
+    let is_callable = |it: &Url| {
+        let is_http = matches!(it.scheme(), "http" | "https");
+        is_http && it.port() != Some(0) && Uri::try_from(it.as_str()).is_ok()
+    };
+    let mut url = url
+        .filter(is_callable)
+        .ok_or_else(|| endpoint.unreceived("is no http or https URL"))?;
+    if protocol == Protocol::Http && endpoint.name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
+        let path = format!("{}/{}", url.path().trim_end_matches('/'), signal.1);
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn tls_of(signal: Signal) -> Result<ClientConfig, Unreceived> {
+    let authorities = Variable::of(signal, "CERTIFICATE");
+    let anchors = authorities
+        .map(|it| TrustAnchors::from_pem(&it.file()?).map_err(|problem| it.unreceived(&problem)));
+    let certificate = Variable::of(signal, "CLIENT_CERTIFICATE");
+    let identity = match (certificate, Variable::of(signal, "CLIENT_KEY")) {
+        (Some(certificate), Some(key)) => {
+            let identity = Identity::from_pem(&certificate.file()?, &key.file()?);
+            Some(identity.map_err(|problem| match problem {
+                Unusable::Certificate(problem) => certificate.unreceived(&problem),
+                Unusable::Key(problem) => key.unreceived(&problem),
+            })?)
+        }
+        (Some(alone), None) => return Err(alone.unreceived("needs its key")),
+        (None, Some(alone)) => return Err(alone.unreceived("needs its certificate")),
+        (None, None) => None,
+    };
+    // Which protocol is spoken, the transport adds.
+    tls::client(b"", anchors.transpose()?, identity).map_err(Unreceived)
 }

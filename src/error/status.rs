@@ -43,6 +43,9 @@ pub fn reason_of(error: &Error) -> &'static str {
     wire_name(reason)
 }
 
+/// What went wrong with what nobody waited for any more, as [`error_type`] has it.
+pub const GIVEN_UP: &str = "given up";
+
 /// What went wrong, in constant words: the problem where there is one, else the reason.
 #[must_use]
 pub fn error_type(error: &Error) -> &'static str {

@@ -36,8 +36,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Observed<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
         let _ongoing = Ongoing::begin(&attempt.journal);
         let measured = self.attempts.begin();
-        let before = attempt.journal.read().attempts.saturating_sub(1);
-        let span = self.spans.begin(&attempt.trace, before);
+        let span = self.spans.begin(&attempt.trace, &attempt.journal);
         let seen = span.context().map(|trace| Attempt {
             trace,
             ..attempt.clone()

@@ -17,7 +17,10 @@ use tokio::time::Instant;
 
 use super::{Metrics, Users, names};
 use crate::{
-    credentials::Fingerprint, error::status::error_type, exchange::Exchange, route::Route,
+    credentials::Fingerprint,
+    error::status::{GIVEN_UP, error_type},
+    exchange::Exchange,
+    route::Route,
 };
 
 /// The buckets of requests and turns, in seconds.
@@ -232,7 +235,7 @@ impl Attempts {
             began: Instant::now(),
             outcome: Outcome {
                 status: None,
-                error_type: Some("given up"),
+                error_type: Some(GIVEN_UP),
             },
         }
     }

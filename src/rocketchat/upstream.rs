@@ -11,7 +11,10 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::{route::Route, trace::Target};
+use crate::{
+    route::{API, Route},
+    trace::Target,
+};
 
 /// Everything but RFC 3986's unreserved characters. A space becomes `%20`, not `+`, which every
 /// reader of queries understands.
@@ -20,9 +23,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// Where Rocket.Chat's API begins.
-const API: &str = "/api/v1/";
 
 /// The root of a Rocket.Chat server: `http` or `https`, perhaps with a path prefix.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl BaseUrl {
         };
         let default_port = if self.is_https() { 443 } else { 80 };
         Target {
-            url: format!("{}{prefix}{API}{}?REDACTED", self.origin(), route.name),
+            url: format!("{}{prefix}{}?REDACTED", self.origin(), route.url_template()),
             host: self.authority.host().to_owned(),
             port: self.authority.port_u16().unwrap_or(default_port),
         }

@@ -5,9 +5,12 @@ use opentelemetry::{
     trace::{Span as _, SpanBuilder, SpanKind},
 };
 
-use super::{GIVEN_UP, Span, Tracer, fail};
+use super::{Span, Tracer, fail};
 use crate::{
-    error::{Error, status::error_type},
+    error::{
+        Error,
+        status::{GIVEN_UP, error_type},
+    },
     record::{Origin, Record},
     route::Route,
 };
@@ -24,6 +27,7 @@ impl Tracer {
     /// A lookup begins, for the call with this `record`, within which all that happens now is within the span.
     #[must_use]
     pub fn lookup(&self, record: &Record, route: &'static Route) -> Option<LookupSpan> {
+        self.spans.as_ref()?;
         let span = self.span(&record.trace(), || {
             let span = SpanBuilder::from_name("lookup").with_kind(SpanKind::Internal);
             span.with_attributes([KeyValue::new("videoconf.route", route.name)])

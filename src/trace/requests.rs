@@ -7,8 +7,13 @@ use opentelemetry::{
     trace::{Span as _, SpanBuilder, SpanKind},
 };
 
-use super::{GIVEN_UP, Span, TraceContext, Tracer, fail};
-use crate::{error::status::error_type, exchange::Exchange, route::Route};
+use super::{Span, TraceContext, Tracer, fail};
+use crate::{
+    error::status::{GIVEN_UP, error_type},
+    exchange::Exchange,
+    journal::Journal,
+    route::Route,
+};
 
 /// Where requests go.
 #[derive(Clone, Debug)]
@@ -44,9 +49,9 @@ impl Requests {
         }
     }
 
-    /// A request begins within `parent`, after so many others for the same.
+    /// A request begins within `parent`, the newest one of those in `journal`.
     #[must_use]
-    pub fn begin(&self, parent: &TraceContext, before: u32) -> RequestSpan {
+    pub fn begin(&self, parent: &TraceContext, journal: &Journal) -> RequestSpan {
         RequestSpan(self.tracer.span(parent, || {
             let Target { url, host, port } = &*self.target;
             let (verb, name) = (&self.route.verb, self.route.name);
@@ -57,11 +62,9 @@ impl Requests {
                 KeyValue::new("server.address", host.clone()),
                 KeyValue::new("server.port", i64::from(*port)),
             ];
-            if before > 0 {
-                attributes.push(KeyValue::new(
-                    "http.request.resend_count",
-                    i64::from(before),
-                ));
+            let again = i64::from(journal.read().attempts) - 1;
+            if again > 0 {
+                attributes.push(KeyValue::new("http.request.resend_count", again));
             }
             let span = SpanBuilder::from_name(format!("{verb} {name}"));
             span.with_kind(SpanKind::Client).with_attributes(attributes)
