@@ -5,6 +5,8 @@ mod check_config;
 mod demo;
 mod descriptor;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod get_info;
 mod health;
 mod json;
@@ -24,7 +26,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problem};
-use arguments::Arguments;
+use arguments::{Arguments, Ended};
 
 /// Something is wrong with flags, environment or files: `EX_USAGE` of BSD's sysexits.
 const EXIT_USAGE: u8 = 64;
@@ -134,7 +136,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         problems,
     } = match Arguments::read(arguments) {
         Ok(read) => read,
-        Err(exit) => return exit,
+        Err(Ended::Told(text)) => return print(text.trim_end()),
+        Err(Ended::Nothing(help)) => {
+            say(help.trim_end());
+            return ExitCode::from(EXIT_USAGE);
+        }
+        Err(Ended::Refused(problems)) => return refuse(&problems),
     };
     match cli.command {
         Command::Serve(flags) => serve::run(&flags, settings, problems),

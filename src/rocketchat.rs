@@ -6,6 +6,8 @@ mod client;
 mod connector;
 mod failure;
 mod fields;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 mod info;
 mod json;

@@ -1,7 +1,7 @@
 //! Reading the arguments to the end: clap stops at the first that is wrong, an operator wants them
 //! all.
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString};
 
 use clap::{
     Arg, Command, CommandFactory, Error, FromArgMatches,
@@ -10,8 +10,8 @@ use clap::{
 
 use serde_json::Value;
 
-use super::{Cli, EXIT_USAGE, print, refuse, settings::settings};
-use crate::config::{Problems, problem::NOT_TEXT};
+use super::{Cli, settings::settings};
+use crate::config::{Problem, Problems, problem::NOT_TEXT};
 
 /// What could be read, and what was wrong with the rest.
 pub(super) struct Arguments {
@@ -21,6 +21,16 @@ pub(super) struct Arguments {
     pub(super) problems: Problems,
 }
 
+/// Why there is no command to run.
+pub(super) enum Ended {
+    /// Help or the version is all that was asked for: this.
+    Told(String),
+    /// Nothing was asked for, so this tells what can be.
+    Nothing(String),
+    /// It can't be read for these reasons.
+    Refused(Vec<Problem>),
+}
+
 /// One of the arguments, and the how manieth it was. The program's name is number 0.
 struct Word {
     position: usize,
@@ -28,8 +38,8 @@ struct Word {
 }
 
 impl Arguments {
-    /// Reads the arguments without those that are wrong. Help and version are printed at once.
-    pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+    /// Reads the arguments without those that are wrong.
+    pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Ended> {
         let mut problems = Problems::default();
         let mut words: Vec<_> = arguments
             .into_iter()
@@ -49,14 +59,14 @@ impl Arguments {
             };
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                    return Err(print(error.render().to_string().trim_end()));
+                    return Err(Ended::Told(error.render().to_string()));
                 }
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                    if problems.is_empty() {
-                        let _ = error.print();
-                        return Err(ExitCode::from(EXIT_USAGE));
-                    }
-                    return Err(refuse(&problems.into_vec()));
+                    return Err(if problems.is_empty() {
+                        Ended::Nothing(error.render().to_string())
+                    } else {
+                        Ended::Refused(problems.into_vec())
+                    });
                 }
                 _ => {}
             }
@@ -65,7 +75,7 @@ impl Arguments {
             match culprit {
                 // Without its command nothing is known of what follows.
                 Some(at) if error.kind() != ErrorKind::InvalidSubcommand => remove(&mut words, at),
-                _ => return Err(refuse(&problems.into_vec())),
+                _ => return Err(Ended::Refused(problems.into_vec())),
             }
         }
     }

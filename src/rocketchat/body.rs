@@ -1,6 +1,6 @@
 //! Reading the body of an answer, or as much of it as anybody needs.
 
-mod packing;
+pub(super) mod packing;
 
 use std::time::Duration;
 

@@ -55,13 +55,17 @@ impl BaseUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err("must not have a query or a fragment".to_owned());
         }
+        // "//api" misses Rocket.Chat's API and falls through to its web app.
+        let prefix = url.path().trim_end_matches('/');
+        if prefix.starts_with("//") {
+            return Err("has a path that begins with two slashes, as if a host came".to_owned());
+        }
         let parts = uri(&url)?.into_parts();
         match (parts.scheme, parts.authority) {
             (Some(scheme), Some(authority)) => Ok(Self {
                 scheme,
                 authority,
-                // "//api" misses Rocket.Chat's API and falls through to its web app.
-                prefix: url.path().trim_end_matches('/').to_owned(),
+                prefix: prefix.to_owned(),
             }),
             _ => Err(NOT_CALLABLE.to_owned()),
         }
@@ -234,6 +238,9 @@ mod tests {
             "http://chat?x=1",
             "http://chat#x",
             "http://chat:0",
+            // A server that parses the request's target as a URL takes the prefix for a host.
+            "http://chat//other.example/a",
+            "http:///chat.:///chat./",
             "http://a{b}",
             "http://a\"b",
         ] {

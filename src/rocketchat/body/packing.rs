@@ -22,7 +22,7 @@ const TOO_LARGE: &str = "larger than the limit";
 const BROKEN: &str = "content encoding broken";
 
 /// A body as it comes in.
-pub(super) struct Packed {
+pub(in crate::rocketchat) struct Packed {
     coding: Coding,
     /// What may still come in.
     room: usize,
@@ -71,7 +71,7 @@ struct Limited {
 impl Packed {
     /// A body with these headers, of at most `max_bytes` when it is unpacked; `None` if its coding
     /// isn't understood, or if it has several.
-    pub(super) fn new(headers: &HeaderMap, max_bytes: usize) -> Option<Self> {
+    pub(in crate::rocketchat) fn new(headers: &HeaderMap, max_bytes: usize) -> Option<Self> {
         let limited = || Limited {
             max_bytes,
             ..Limited::default()
@@ -99,7 +99,7 @@ impl Packed {
     }
 
     /// Takes what came in.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), &'static str> {
+    pub(in crate::rocketchat) fn push(&mut self, chunk: &[u8]) -> Result<(), &'static str> {
         self.room = self.room.checked_sub(chunk.len()).ok_or(TOO_LARGE)?;
         let pushed = match &mut self.coding {
             Coding::Identity(limited) => limited.write_all(chunk),
@@ -110,7 +110,7 @@ impl Packed {
     }
 
     /// The whole body, when all of it came in.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, &'static str> {
+    pub(in crate::rocketchat) fn finish(mut self) -> Result<Vec<u8>, &'static str> {
         let finished = match &mut self.coding {
             Coding::Identity(_) => Ok(()),
             Coding::Gzip(gzip) => gzip.finish(),

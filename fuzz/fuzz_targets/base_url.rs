@@ -1,0 +1,60 @@
+//! The URL of Rocket.Chat and of a proxy: what is accepted can be called, leads to the host that it names, carries
+//! any value unchanged, and shows no password.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use percent_encoding::percent_decode_str;
+use videoconf_facade::{
+    rocketchat::{BaseUrl, Proxy, fuzzing},
+    route::INFO,
+};
+
+/// Longer ones may be too long for a URL.
+const MAX_VALUE: usize = 10_000;
+
+fuzz_target!(|text: &str| {
+    let (base, value) = text.split_once('\n').unwrap_or((text, "x"));
+    // May be the proxy's password, which nobody is told.
+    if let Err(problem) = Proxy::parse(&format!("http://user:cAnArY@{base}")) {
+        assert!(!problem.contains("cAnArY"));
+    }
+    let Ok(url) = BaseUrl::parse(base) else {
+        return;
+    };
+    let target = url.target(&INFO);
+    assert!(!target.host.is_empty() && target.port != 0);
+    assert!(
+        target
+            .url
+            .ends_with("/api/v1/video-conference.info?REDACTED")
+    );
+    if value.len() > MAX_VALUE || base.len() > MAX_VALUE {
+        return;
+    }
+    let called = fuzzing::url(&url, &INFO, "callId", value).expect("a URL");
+    assert_eq!(called.host(), Some(&*target.host));
+    assert!(matches!(called.scheme_str(), Some("http" | "https")));
+    assert!(
+        called.path().ends_with("/api/v1/video-conference.info"),
+        "{called}"
+    );
+    assert!(!called.path().starts_with("//"), "{called}");
+    let sent = called
+        .query()
+        .and_then(|it| it.strip_prefix("callId="))
+        .expect("the parameter");
+    assert!(
+        sent.bytes()
+            .all(|it| it.is_ascii_alphanumeric() || b"-._~%".contains(&it)),
+        "{sent}"
+    );
+    assert_eq!(percent_decode_str(sent).decode_utf8().as_deref(), Ok(value));
+    // As it is shown, it is the same once more.
+    let again = BaseUrl::parse(&format!(
+        "{}://{}",
+        called.scheme_str().unwrap(),
+        called.authority().unwrap()
+    ));
+    assert_eq!(again.expect("a URL").target(&INFO).host, target.host);
+});

@@ -1,0 +1,59 @@
+//! A caller's trace: what is passed on is a trace context by W3C's grammar, the one that was said, and the same
+//! when it is read once more.
+
+#![no_main]
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use videoconf_facade::trace::TraceContext;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut said = HeaderMap::new();
+    for line in bytes.split(|it| *it == b'\n') {
+        // An empty line begins the states.
+        let name = if line.contains(&b'=') {
+            "tracestate"
+        } else {
+            "traceparent"
+        };
+        let Ok(value) = HeaderValue::from_bytes(line) else {
+            continue;
+        };
+        if !line.is_empty() {
+            said.append(HeaderName::from_static(name), value);
+        }
+    }
+    let context = TraceContext::read(&said);
+    let mut passed_on = HeaderMap::new();
+    context.write(&mut passed_on);
+    assert_eq!(context.is_none(), passed_on.is_empty());
+    assert_eq!(context.is_none(), context.trace_id().is_none());
+    if context.is_none() {
+        return;
+    }
+    let text = |headers: &HeaderMap, name| {
+        headers
+            .get(name)
+            .map(|it| it.to_str().expect("text").to_owned())
+    };
+    let (parent, heard) = (text(&passed_on, "traceparent"), text(&said, "traceparent"));
+    let (parent, heard) = (parent.expect("a parent"), heard.expect("a parent"));
+    assert_eq!(parent.len(), 55);
+    assert!(
+        parent.starts_with("00-") && parent[3..53] == heard[3..53],
+        "{heard} {parent}"
+    );
+    assert!(["00", "01"].contains(&&parent[53..]), "{parent}");
+    assert!(
+        parent
+            .bytes()
+            .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+    );
+    assert_ne!(&parent[3..35], "0".repeat(32));
+    assert_ne!(&parent[36..52], "0".repeat(16));
+    assert!(text(&passed_on, "tracestate").is_none_or(|it| !it.is_empty() && it.len() <= 512));
+
+    let mut again = HeaderMap::new();
+    TraceContext::read(&passed_on).write(&mut again);
+    assert_eq!(again, passed_on);
+});
