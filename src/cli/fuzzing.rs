@@ -14,9 +14,9 @@ pub enum Read {
     Told(String),
     /// What is wrong.
     Refused(Vec<Problem>),
-    /// A command without a problem, and what operators see of its flags.
-    Accepted(String),
-    /// The same, for one with a configuration.
+    /// A command of which nobody is shown the flags.
+    Accepted,
+    /// One with a configuration, and what operators see of its flags.
     Configured(Box<Config>, String),
 }
 
@@ -32,13 +32,12 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Read {
         Err(Ended::Told(text) | Ended::Nothing(text)) => return Read::Told(text),
         Err(Ended::Refused(problems)) => return Read::Refused(problems),
     };
-    let settings = settings.to_string();
     match cli.command {
         Command::Serve(flags) | Command::CheckConfig(flags) => match flags.check(problems) {
-            Ok(config) => Read::Configured(Box::new(config), settings),
+            Ok(config) => Read::Configured(Box::new(config), settings.to_string()),
             Err(problems) => Read::Refused(problems),
         },
-        _ if problems.is_empty() => Read::Accepted(settings),
+        _ if problems.is_empty() => Read::Accepted,
         _ => Read::Refused(problems.into_vec()),
     }
 }
