@@ -23,7 +23,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Problem};
 use arguments::{Arguments, Ended};
@@ -126,6 +126,12 @@ the details of its errors, gRPC's health and reflection.
 Exit status: 0 done, 1 stdout is a terminal or can't be written, 64 wrong flags."
     )]
     Descriptor,
+}
+
+/// The command line as it is read, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that `arguments`, the program's name first, ask for.
