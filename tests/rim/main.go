@@ -20,11 +20,12 @@ import (
 
 // What the suites are told.
 type config struct {
-	facade  string
-	h2spec  string
-	seconds time.Duration
-	soak    time.Duration
-	attacks string
+	facade   string
+	previous string
+	h2spec   string
+	seconds  time.Duration
+	soak     time.Duration
+	attacks  string
 }
 
 // The suites, in the order in which they run.
@@ -37,6 +38,7 @@ var suites = []struct {
 	{"files", filesSuite},
 	{"certificates", certificatesSuite},
 	{"restart", restartSuite},
+	{"upgrade", upgradeSuite},
 	{"outages", outagesSuite},
 	{"soak", soakSuite},
 }
@@ -59,6 +61,7 @@ func main() {
 
 func suitesMain() int {
 	facade := flag.String("facade", "", "the server's binary (required)")
+	previous := flag.String("previous", "", "the binary of the last release; without it, there is no upgrade")
 	h2spec := flag.String("h2spec", "h2spec", "the binary of h2spec")
 	only := flag.String("only", "", "the suites to run, separated by commas; all without it")
 	seconds := flag.Int("seconds", 10, "how long each attack lasts, in seconds")
@@ -72,7 +75,7 @@ func suitesMain() int {
 	}
 	chosen := map[string]bool{}
 	for _, suite := range suites {
-		chosen[suite.name] = *only == ""
+		chosen[suite.name] = *only == "" && (suite.name != "upgrade" || *previous != "")
 	}
 	for _, name := range strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }) {
 		if _, known := chosen[name]; !known {
@@ -84,7 +87,7 @@ func suitesMain() int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config := config{*facade, *h2spec, time.Duration(*seconds) * time.Second, *soak, *attacks}
+	config := config{*facade, *previous, *h2spec, time.Duration(*seconds) * time.Second, *soak, *attacks}
 	began := time.Now()
 	var tables []table
 	failed, lines := 0, 0

@@ -31,7 +31,8 @@ func restartSuite(ctx context.Context, config config) table {
 		if ctx.Err() == nil {
 			r := row{}
 			r.add("`%s`", strings.Join(append([]string{"serve"}, flags...), " "))
-			if err := r.restarts(ctx, config, flags); err != nil {
+			every := func(int) string { return config.facade }
+			if err := r.restarts(ctx, every, flags); err != nil {
 				r.need(false, "%v", err)
 			}
 			t.take(r)
@@ -40,14 +41,18 @@ func restartSuite(ctx context.Context, config config) table {
 	return t
 }
 
-func (r *row) restarts(ctx context.Context, config config, flags []string) error {
+// restarts starts servers one after the other, each the binary for its number, and ends the one that has served for
+// longest before the third and each further one.
+func (r *row) restarts(ctx context.Context, binary func(number int) string, flags []string) error {
 	upstream, err := startUpstream()
 	if err != nil {
 		return err
 	}
 	defer upstream.stop()
+	started := 0
 	serve := func(listen string) (*facade, error) {
-		return startFacade(config.facade, append([]string{"serve", "--listen", listen,
+		started++
+		return startFacade(binary(started-1), append([]string{"serve", "--listen", listen,
 			"--log-format", "json", "--upstream-url", upstream.url}, flags...)...)
 	}
 	var servers [2]*facade
