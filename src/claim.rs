@@ -3,10 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
+
+use crate::sync::{select, sleep_until, watch};
 
 /// The claim of those who want one read. Clones share it.
 #[derive(Clone, Debug)]
@@ -118,13 +117,14 @@ impl Claim {
     /// The claim on a read that nobody wants yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State {
+        let (states, _) = watch::channel(State {
             stage: Stage::Begun,
             waiting: 0,
             since: Instant::now(),
             deadline: None,
             refresh: None,
-        })))
+        });
+        Self(Arc::new(states))
     }
 
     /// One more caller waits, until `deadline` at the latest. `None` if the read was dropped.
@@ -230,7 +230,8 @@ impl Claim {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            select! {
+                biased;
                 // Fails only if there is no claim any more, and `self` is one.
                 _ = states.changed() => {}
                 () = expired => {}

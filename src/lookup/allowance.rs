@@ -21,14 +21,11 @@ mod ticket;
 mod window;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, oneshot},
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
 
 use self::{
     lane::Lane,
@@ -41,6 +38,7 @@ use crate::{
     credentials::Fingerprint,
     metrics::{Metrics, watch_allowance},
     route::Route,
+    sync::{Mutex, MutexGuard, Notify, oneshot, select, sleep_until, spawn},
 };
 
 /// What Rocket.Chat allows.
@@ -103,7 +101,7 @@ impl Allowance {
         while !self.lock().is_unlimited(credential) {
             let mut queued = self.queue(credential, claim)?;
             let grant = loop {
-                tokio::select! {
+                select! {
                     biased;
                     grant = &mut queued.granted => break grant,
                     () = claim.needs_guess() => self.lock().tell(queued.place, claim),
@@ -142,7 +140,7 @@ impl Allowance {
             self.0.changed.notify_one();
         } else {
             state.is_driven = true;
-            tokio::spawn(self.clone().drive());
+            spawn(self.clone().drive());
         }
         Ok(Queued {
             allowance: self,
@@ -158,7 +156,8 @@ impl Allowance {
                 Step::Stop => return,
                 Step::Wait(None) => self.0.changed.notified().await,
                 Step::Wait(Some(until)) => {
-                    tokio::select! {
+                    select! {
+                        biased;
                         () = self.0.changed.notified() => {}
                         () = sleep_until(until) => {}
                     }

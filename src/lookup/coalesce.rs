@@ -2,14 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
 
 use crate::{
     claim::{Cause, Claim, Refresh, Stage, Turn, Watching},
@@ -21,6 +18,7 @@ use crate::{
     record::Origin,
     route::Parameters,
     source::{Answer, Lookup, Upstream},
+    sync::{Mutex, MutexGuard, select, sleep_until, spawn, watch},
 };
 
 /// A read that was sent longer ago isn't joined by anybody who would be served better by a new one.
@@ -133,7 +131,7 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
             landed: landed.clone(),
         };
         flights.insert(query.key.clone(), flight);
-        tokio::spawn(fly(
+        spawn(fly(
             Arc::clone(&self.0),
             query.clone(),
             claim,
@@ -206,7 +204,7 @@ async fn fly<P: Parameters, S: Upstream<P>>(
         trace: journal.reader(),
         journal,
     };
-    let exchange = tokio::select! {
+    let exchange = select! {
         biased;
         () = claim.dropped() => return,
         exchange = shared.inner.ask(&query, &attempt) => exchange,
@@ -246,7 +244,7 @@ impl<P: Parameters> Seat<P> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            select! {
                 biased;
                 landed = landing::<P>(&mut self.landed) => return landed,
                 () = self.watching.changed() => {}
@@ -266,7 +264,7 @@ impl<P: Parameters> Seat<P> {
                 Stage::Sent(at) => until.min(at + waits),
                 _ => until,
             };
-            tokio::select! {
+            select! {
                 biased;
                 landed = landing::<P>(&mut self.landed) => return Some(landed),
                 () = self.watching.changed() => {}

@@ -15,6 +15,7 @@ const GROUND: &[&str] = &[
     "query",
     "exchange",
     "source",
+    "sync",
     "error",
     "credentials",
     "call_id",

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use crate::claim::{Cause, Claim, Turn};
+use crate::{
+    claim::{Cause, Claim, Turn},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// A bounded number of reads under way.
 #[derive(Debug)]

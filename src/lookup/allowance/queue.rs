@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
-use crate::{claim::Claim, credentials::Fingerprint};
+use crate::{claim::Claim, credentials::Fingerprint, sync::oneshot};
 
 /// The most reads that wait. There are as many as there are known answers that grow old, and a few
 /// that callers wait for; beyond this something is odd.

@@ -1,0 +1,1 @@
+../../../src/lookup/allowance.rs
