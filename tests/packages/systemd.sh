@@ -21,6 +21,15 @@ if [[ -n $complaints ]]; then
 fi
 echo 'ok      the units by systemd-analyze verify'
 
+# What the package has for its configuration, with everything in it that is only proposed.
+proposed=$(sed -n 's/^#\(VIDEOCONF_.*=\)/\1/p' ../debian/default)
+[[ $proposed == *VIDEOCONF_UPSTREAM_URL=* ]] || { echo 'FAILED: no upstream is proposed'; exit 1; }
+while IFS== read -r variable _; do
+  "$facade" serve --help | tr -s " \n" " " | grep -q -F "[env: $variable]" || { echo "FAILED: nobody reads $variable"; exit 1; }
+done <<<"$proposed"
+(set -a && eval "$proposed" && "$facade" check-config >/dev/null)
+echo 'ok      the variables of /etc/default'
+
 # In tenths: below 2.0.
 if ! exposure=$(systemd-analyze security --offline=yes --no-pager --threshold=19 "$work/videoconf-facade.service"); then
   echo "FAILED: $exposure"
