@@ -11,24 +11,25 @@ use videoconf_facade::cli::fuzzing::{Read, read};
 /// What stands in the place of `\x01`.
 const SECRET: &str = "u:cAnArY@";
 
-const NAMES: [&str; 24] = [
+/// Those of all receivers, of traces and of metrics.
+const SIGNALS: [&str; 3] = ["", "TRACES_", "METRICS_"];
+
+const SETTINGS: [&str; 9] = [
+    "ENDPOINT",
+    "PROTOCOL",
+    "HEADERS",
+    "TIMEOUT",
+    "COMPRESSION",
+    "INSECURE",
+    "CERTIFICATE",
+    "CLIENT_CERTIFICATE",
+    "CLIENT_KEY",
+];
+
+const OTHERS: [&str; 10] = [
     "OTEL_SDK_DISABLED",
     "OTEL_TRACES_EXPORTER",
     "OTEL_METRICS_EXPORTER",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_INSECURE",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_PROPAGATORS",
@@ -38,9 +39,17 @@ const NAMES: [&str; 24] = [
     "OTEL_METRIC_EXPORT_INTERVAL",
 ];
 
+/// All of them, in the order of the lines.
+fn names() -> impl Iterator<Item = String> {
+    let of_receivers = SIGNALS
+        .into_iter()
+        .flat_map(|signal| SETTINGS.map(|setting| format!("OTEL_EXPORTER_OTLP_{signal}{setting}")));
+    OTHERS.map(str::to_owned).into_iter().chain(of_receivers)
+}
+
 fuzz_target!(|text: &str| {
     let mut lines = text.split('\n');
-    for name in NAMES {
+    for name in names() {
         let value = lines
             .next()
             .unwrap_or_default()

@@ -17,6 +17,7 @@ use tokio::{runtime, time::Instant};
 use tonic::{Code, Status, body::Body, codegen::Service};
 use videoconf_facade::{
     api,
+    call_id::CallId,
     deadline::Deadline,
     error::Error,
     exchange::Moment,
@@ -90,6 +91,7 @@ async fn call(body: &[u8]) {
     let asked = asked.0.lock().unwrap().take();
     assert_eq!(code(&response) == Code::Ok, asked.is_some());
     let Some((call_id, max_age)) = asked else {
+        assert!(!is_one_good_message(body), "it was refused: {response:?}");
         return;
     };
     assert!((1..=MAX_CALL_ID).contains(&call_id.len()));
@@ -106,6 +108,23 @@ async fn call(body: &[u8]) {
             max_age
         );
     }
+}
+
+/// Whether it is a frame with a message that isn't packed, whose id and age are as they should be.
+fn is_one_good_message(body: &[u8]) -> bool {
+    let Some((&[0, a, b, c, d], message)) = body.split_first_chunk() else {
+        return false;
+    };
+    let is_whole = u32::from_be_bytes([a, b, c, d]) as usize == message.len();
+    let Ok(request) = GetInfoRequest::decode(message) else {
+        return false;
+    };
+    let is_age = |age: prost_types::Duration| {
+        (0..=315_576_000_000).contains(&age.seconds) && (0..1_000_000_000).contains(&age.nanos)
+    };
+    is_whole
+        && CallId::new(request.call_id, MAX_CALL_ID).is_ok()
+        && request.max_age.is_none_or(is_age)
 }
 
 fn code(response: &Response<Body>) -> Code {

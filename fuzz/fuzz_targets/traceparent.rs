@@ -10,7 +10,7 @@ use videoconf_facade::trace::TraceContext;
 fuzz_target!(|bytes: &[u8]| {
     let mut said = HeaderMap::new();
     for line in bytes.split(|it| *it == b'\n') {
-        // An empty line begins the states.
+        // No parent has such a sign, and each entry of a state one.
         let name = if line.contains(&b'=') {
             "tracestate"
         } else {

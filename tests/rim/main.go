@@ -22,6 +22,7 @@ import (
 type config struct {
 	facade   string
 	previous string
+	breaking bool
 	h2spec   string
 	seconds  time.Duration
 	soak     time.Duration
@@ -62,6 +63,7 @@ func main() {
 func suitesMain() int {
 	facade := flag.String("facade", "", "the server's binary (required)")
 	previous := flag.String("previous", "", "the binary of the last release; without it, there is no upgrade")
+	breaking := flag.Bool("breaking", false, "differences from the last release are meant")
 	h2spec := flag.String("h2spec", "h2spec", "the binary of h2spec")
 	only := flag.String("only", "", "the suites to run, separated by commas; all without it")
 	seconds := flag.Int("seconds", 10, "how long each attack lasts, in seconds")
@@ -87,7 +89,7 @@ func suitesMain() int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config := config{*facade, *previous, *h2spec, time.Duration(*seconds) * time.Second, *soak, *attacks}
+	config := config{*facade, *previous, *breaking, *h2spec, time.Duration(*seconds) * time.Second, *soak, *attacks}
 	began := time.Now()
 	var tables []table
 	failed, lines := 0, 0
