@@ -1,5 +1,4 @@
 //! What is tried here of the program's room of that name.
 
 pub mod allowance;
-pub mod budget;
 pub mod coalesce;

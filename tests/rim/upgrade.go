@@ -45,7 +45,7 @@ func upgradeSuite(ctx context.Context, given config) table {
 		about: fmt.Sprintf("The last release and what is here, behind one grpc-go with round_robin, 500 calls a second, "+
 			"no retry policy. Every %s one of two servers ends by SIGTERM, and another takes its place: old ones are "+
 			"replaced by new ones, and those by old ones again. No call may fail. To the same answers of "+
-			"Rocket.Chat both say the same, and the new one takes each flag of the old one.", restartEvery),
+			"Rocket.Chat both say the same, and the new one takes each flag and variable of the old one.", restartEvery),
 		columns: []string{"what", "seen"},
 	}
 	for _, check := range []struct {

@@ -5,7 +5,7 @@
 
 mod deviations;
 
-use std::{env, time::Duration};
+use std::{env, sync::LazyLock, time::Duration};
 
 use http::{HeaderValue, Method};
 use shuttle::scheduler::{DfsScheduler, RandomScheduler};
@@ -18,14 +18,14 @@ use videoconf_facade_interleavings::{
     route::{Keepable, Parameters, Route},
 };
 
+use deviations::Deviations;
+
 /// All orders with so many deviations are tried, unless the variable says another number.
 const DEVIATIONS: usize = 2;
 const VARIABLE: &str = "INTERLEAVINGS_DEVIATIONS";
 
 /// How many others are, by chance.
 const OTHERS: usize = 10_000;
-
-use deviations::Deviations;
 
 /// Asks for a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,7 +99,6 @@ pub fn query(user: &'static str) -> Query<Number> {
 
 /// Stands for a user.
 pub fn fingerprint(user: &'static str) -> Fingerprint {
-    use std::sync::LazyLock;
     static KEY: LazyLock<FingerprintKey> = LazyLock::new(FingerprintKey::random);
     KEY.fingerprint(&credentials(user))
 }

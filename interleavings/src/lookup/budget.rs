@@ -1,1 +1,0 @@
-../../../src/lookup/budget.rs
