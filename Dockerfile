@@ -4,10 +4,8 @@ FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /src
 COPY . .
 ARG COMMIT=unknown
-# The same sources give the same program wherever they are built.
-ENV VIDEOCONF_BUILD_COMMIT=$COMMIT \
-    RUSTFLAGS="--remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=cargo"
-RUN cargo build --locked --release --bin videoconf-facade
+ENV VIDEOCONF_BUILD_COMMIT=$COMMIT
+RUN RUSTFLAGS=$(deploy/rustflags) cargo build --locked --release --bin videoconf-facade && deploy/notices >notices
 
 # With glibc and the authorities that the web trusts, and nothing else: no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -17,6 +15,7 @@ LABEL org.opencontainers.image.title="videoconf-facade" \
       org.opencontainers.image.base.name="gcr.io/distroless/cc-debian12:nonroot"
 COPY --from=build /src/target/release/videoconf-facade /usr/bin/videoconf-facade
 COPY LICENSE LICENSE-APACHE LICENSE-MIT /usr/share/doc/videoconf-facade/
+COPY --from=build /src/notices /usr/share/doc/videoconf-facade/
 # Nothing is written, so that the root can be read-only.
 USER 65532:65532
 # All addresses of the container, which decides itself what is published.

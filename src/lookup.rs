@@ -17,6 +17,8 @@ mod coalesce;
 mod direct;
 mod observed;
 mod retry;
+#[cfg(test)]
+mod scripted;
 mod traced;
 
 pub use allowance::{Allowance, Limit, Options as AllowanceOptions};

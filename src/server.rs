@@ -6,6 +6,8 @@ mod admin;
 mod batched;
 mod body;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod greeting;
 mod handler;
 mod health;

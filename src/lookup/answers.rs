@@ -231,6 +231,43 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_weighs_what_its_answer_does_and_its_key() {
+        let key = key(fingerprint(), "x");
+        let answer = exchange(Instant::now(), Ok(())).result;
+        let size = answer.as_ref().expect("an answer").size();
+        let known = |said| Known {
+            said,
+            read_at: Moment::now(),
+        };
+        let weigh = |said| weight(&key, &known(said)) as usize;
+        assert!(size > 500);
+        assert_eq!(weigh(answer), size + ENTRY_BYTES);
+        assert_eq!(weigh(Err(Error::CallNotFound)), ENTRY_BYTES);
+    }
+
+    /// Who has answers is known as long as the answers are, however often they are read anew.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_answers_is_noted_now_and_then() {
+        let answers = Answers::new(1 << 20, STALE_FOR);
+        let key = key(fingerprint(), "x");
+        let began = Instant::now();
+        let noted_after = |wait| {
+            let (answers, key) = (&answers, &key);
+            async move {
+                tokio::time::advance(wait).await;
+                answers.keep(key, &exchange(Instant::now(), Ok(())));
+                let holder = answers.holders.get(&key.fingerprint);
+                holder.expect("a holder").noted_at - began
+            }
+        };
+        let instant = Duration::from_millis(1);
+        let just_before = NOTE_EVERY.saturating_sub(instant);
+        assert_eq!(noted_after(Duration::ZERO).await, Duration::ZERO);
+        assert_eq!(noted_after(just_before).await, Duration::ZERO);
+        assert_eq!(noted_after(instant).await, NOTE_EVERY);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let answers = Answers::new(1 << 20, STALE_FOR);
         let (fingerprint, now) = (fingerprint(), Instant::now());
@@ -253,11 +290,13 @@ mod tests {
         let rejected = exchange(Instant::now(), Err(Error::CredentialsRejected));
         answers.keep(&key(fingerprint, "other"), &rejected);
         assert!(answers.get(&known, before).is_none());
-        answers.keep(&late, &exchange(before, Ok(())));
-        assert!(answers.get(&late, before).is_none());
-        let after = Instant::now();
-        answers.keep(&late, &exchange(after, Ok(())));
-        assert!(answers.get(&late, after).is_some());
+        for (sent_after, is_kept) in [(0, false), (1, true)] {
+            let holder = answers.holders.get(&fingerprint).expect("a holder");
+            let rejected_at = holder.rejected_at.expect("a rejection");
+            let sent = rejected_at + Duration::from_nanos(sent_after);
+            answers.keep(&late, &exchange(sent, Ok(())));
+            assert_eq!(answers.get(&late, sent).is_some(), is_kept);
+        }
     }
 
     /// Reads can overtake each other.

@@ -53,3 +53,43 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Bounded<S> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::lookup::scripted::{Scripted, attempt, query};
+
+    /// It is the first of both deadlines that ends a request, and the request knows it.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_deadline_ends_it() {
+        let ceiling = Duration::from_secs(10);
+        for (given, expected) in [
+            (None, (ceiling, Limit::Server)),
+            (Some(ceiling * 2), (ceiling, Limit::Server)),
+            (Some(ceiling / 2), (ceiling / 2, Limit::Caller)),
+        ] {
+            let began = Instant::now();
+            let silent = Scripted(move |attempt: Attempt| async move {
+                let deadline = attempt.deadline.expect("a deadline");
+                assert_eq!((deadline.at - began, deadline.limit), expected);
+                pending().await
+            });
+            let attempt = Attempt {
+                deadline: given.map(|time| Deadline {
+                    at: began + time,
+                    limit: Limit::Caller,
+                }),
+                ..attempt()
+            };
+            let exchange = Bounded::new(silent, ceiling).ask(&query(), &attempt).await;
+            assert_eq!(began.elapsed(), expected.0, "{given:?}");
+            assert_eq!(
+                exchange.result.err(),
+                Some(Error::DeadlineExceeded(expected.1))
+            );
+            assert_eq!(exchange.sent.map(|sent| sent.at), Some(began));
+        }
+    }
+}

@@ -319,3 +319,6 @@ fn unavailable(cause: Unavailable, after: Duration) -> Error {
         retry_after: PROBE_EVERY.max(after).mul_f64(1.0 + fastrand::f64() / 2.0),
     }
 }
+
+#[cfg(test)]
+mod tests;

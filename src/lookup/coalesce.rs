@@ -304,3 +304,6 @@ impl<S, P: Parameters> Drop for Listed<'_, S, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use tokio_util::either::Either;
 use super::{strangers::Strangers, tls::Tls};
 
 /// What a client of HTTP/2 says first.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How one of TLS begins: the record of a handshake.
 const TLS: &[u8] = &[0x16, 0x03];
@@ -44,7 +44,7 @@ const MAX_LINGER: u64 = 64 * 1024;
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spoken {
+pub(super) enum Spoken {
     Http2,
     /// Not enough to tell, as of a probe that only connects.
     Nothing,
@@ -92,25 +92,20 @@ pub(super) async fn greet(
     strangers: &Strangers,
 ) -> Option<Greeted<Secured>> {
     let begun = timeout(time, async {
-        let mut stream = match &protocols.tls {
+        let stream = match &protocols.tls {
             Some(tls) => {
                 let stream = secure(stream, peer, tls, protocols.http1, strangers).await?;
                 Either::Right(Box::new(stream))
             }
             None => Either::Left(stream),
         };
-        let mut beginning = Heard::default();
-        let heard = beginning.listen(&mut stream).await;
-        let spoken = heard.unwrap_or(Spoken::Nothing);
-        if spoken == Spoken::Http2 || (spoken == Spoken::Http1 && protocols.http1) {
-            return Some(Greeted {
-                stream,
-                spoken,
-                beginning,
-            });
+        match Greeted::hear(stream, protocols.http1).await {
+            Ok(greeted) => Some(greeted),
+            Err((spoken, mut stream)) => {
+                refuse(&mut stream, peer, spoken, strangers).await;
+                None
+            }
         }
-        refuse(&mut stream, peer, spoken, strangers).await;
-        None
     });
     begun.await.unwrap_or_else(|_| {
         tracing::debug!(%peer, "a connection that said too little");
@@ -173,7 +168,7 @@ async fn overhear(stream: &TcpStream) -> io::Result<Spoken> {
 impl Heard {
     /// Reads until it is clear what is spoken.
     async fn listen(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Spoken> {
-        while self.length < PREFACE.len() && PREFACE.starts_with(&self.bytes[..self.length]) {
+        while is_unclear(&self.bytes[..self.length]) {
             match stream.read(&mut self.bytes[self.length..]).await? {
                 0 => return Ok(Spoken::Nothing),
                 more => self.length += more,
@@ -192,11 +187,35 @@ impl Heard {
     }
 }
 
+impl<S: AsyncRead + Unpin> Greeted<S> {
+    /// Hears what is spoken on `stream`, which is given back if that isn't served.
+    pub(super) async fn hear(mut stream: S, http1: bool) -> Result<Self, (Spoken, S)> {
+        let mut beginning = Heard::default();
+        let heard = beginning.listen(&mut stream).await;
+        let spoken = heard.unwrap_or(Spoken::Nothing);
+        if spoken == Spoken::Http2 || (spoken == Spoken::Http1 && http1) {
+            return Ok(Self {
+                stream,
+                spoken,
+                beginning,
+            });
+        }
+        Err((spoken, stream))
+    }
+}
+
 impl<S> Greeted<S> {
     /// Whether HTTP/1 is spoken, and not HTTP/2.
     pub(super) fn is_http1(&self) -> bool {
         self.spoken == Spoken::Http1
     }
+}
+
+/// Whether more has to be heard: these begin as methods of HTTP/1 do.
+fn is_unclear(heard: &[u8]) -> bool {
+    [PREFACE, PROXY_PROTOCOL[0]]
+        .iter()
+        .any(|whole| whole.len() > heard.len() && whole.starts_with(heard))
 }
 
 fn what_is(heard: &[u8]) -> Spoken {
@@ -290,7 +309,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_spoken_is_known_by_its_beginning() {
         for (said, expected) in [
-            (&PREFACE[..], Spoken::Http2),
+            (PREFACE, Spoken::Http2),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore", Spoken::Http2),
             (b"", Spoken::Nothing),
             (b"PRI * HTTP/2.0", Spoken::Nothing),
@@ -315,6 +334,20 @@ mod tests {
             let mut stream = said;
             let heard = Heard::default().listen(&mut stream).await;
             assert_eq!(heard.unwrap(), expected, "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_pieces_is_waited_for() {
+        for (first, second, expected) in [
+            (&b"P"[..], &b"OST /x HTTP/1.1\r\n"[..], Spoken::Http1),
+            (b"PRO", b"PFIND /x HTTP/1.1\r\n", Spoken::Http1),
+            (b"PR", b"OXY TCP4 10.0.0.1", Spoken::ProxyProtocol),
+            (b"PRI * HTTP/2.0\r\n\r\nS", b"M\r\n\r\n", Spoken::Http2),
+        ] {
+            let mut stream = first.chain(second);
+            let heard = Heard::default().listen(&mut stream).await;
+            assert_eq!(heard.unwrap(), expected, "{first:?}");
         }
     }
 

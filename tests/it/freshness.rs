@@ -135,6 +135,23 @@ async fn a_slow_refresh_goes_on_behind() {
     assert_eq!(fake.reads().len(), 2);
 }
 
+/// Who is in a hurry hears what is known when half of the time has gone.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_halves_the_wait_for_a_refresh() {
+    let fake = Fake::limited();
+    let lookups = Lookups::before(&fake, &["--refresh-wait", "250ms"]);
+    lookups.ask("mia", "x").await.answer.expect("an answer");
+    fake.behave(|_| found().after(SECOND * 5));
+    sleep(SECOND * 2).await;
+    for (time, wait) in [(millis(300), millis(150)), (TIME, millis(250))] {
+        let heard = lookups.ask_for("mia", "x", None, time).await;
+        heard.answer.expect("what is known");
+        assert_eq!(heard.took, wait);
+        // That read isn't joined any more.
+        sleep(TIME).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_wins_over_what_was_known() {
     for error in [

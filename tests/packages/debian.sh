@@ -44,6 +44,7 @@ dpkg -i /root/package.deb >/dev/null
 is videoconf-facade inactive
 [[ $(systemctl is-enabled videoconf-facade) == enabled ]] || failed 'not enabled'
 [[ $(stat -c %a /etc/default/videoconf-facade) == 640 ]] || failed 'others can read the configuration'
+grep -q '^tonic ' /usr/share/doc/videoconf-facade/notices || failed 'no licences of what is linked in'
 ok 'installed, and waiting to be told where Rocket.Chat is'
 
 if systemctl start videoconf-facade 2>/dev/null; then

@@ -18,6 +18,7 @@ while read -r path; do
   cp -r --parents ${path#!} "$work"
 done < <(grep '^!' .dockerignore)
 (cd "$work" && CARGO_TARGET_DIR=$OLDPWD/target cargo check --quiet --locked --bin videoconf-facade)
+(cd "$work" && deploy/rustflags >/dev/null && deploy/notices >notices && grep -q '^tonic ' notices)
 for license in $(sed -nE 's|^COPY (LICENSE.*) /.*|\1|p' Dockerfile); do
   test -f "$work/$license"
 done
