@@ -33,9 +33,12 @@ use videoconf_facade::{
 
 const MAX_CALL_ID: usize = 64;
 
+/// A call id, and the oldest answer that will do.
+type Question = (String, Option<Duration>);
+
 /// What was asked.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Option<(String, Option<Duration>)>>>);
+struct Asked(Arc<Mutex<Option<Question>>>);
 
 impl Lookup<Info> for Asked {
     async fn find(
