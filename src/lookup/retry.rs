@@ -108,3 +108,85 @@ fn again<T>(exchange: &Exchange<T>) -> Option<Again> {
         | Unavailable::Status(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+    use crate::lookup::scripted::{Scripted, attempt, found, query};
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// What fails once with `cause`, for somebody who waits for `time` and is gone after `stays` of it: after
+    /// how long it is over, and how many attempts there were.
+    async fn asked(cause: Unavailable, time: Duration, stays: Duration) -> (Duration, u32) {
+        let attempts = Arc::<AtomicU32>::default();
+        let counted = attempts.clone();
+        let fails_once = Scripted(move |_| {
+            let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                if !is_first {
+                    return found();
+                }
+                Exchange::unanswered(Error::UpstreamUnavailable {
+                    cause,
+                    retry_after: LONG,
+                })
+            }
+        });
+        let attempt = attempt();
+        let began = Instant::now();
+        let waiting = attempt.claim.wait(began + time).expect("a claim");
+        let leaves = async {
+            sleep(stays).await;
+            drop(waiting);
+        };
+        let asks = async {
+            let exchange = Retry::new(fails_once).ask(&query(), &attempt).await;
+            assert_eq!(
+                exchange.result.is_ok(),
+                attempts.load(Ordering::Relaxed) == 2
+            );
+            began.elapsed()
+        };
+        let ((), took) = tokio::join!(leaves, asks);
+        (took, attempts.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_failed_together_do_not_come_again_together() {
+        let mut pauses = Vec::new();
+        for _ in 0..200 {
+            let (took, attempts) = asked(Unavailable::ConnectionRefused, LONG, LONG).await;
+            assert_eq!(attempts, 2);
+            pauses.push(took);
+        }
+        let (first, last) = (pauses.iter().min(), pauses.iter().max());
+        // A timer is late by a millisecond at most.
+        assert!(first >= Some(&PAUSE) && first < Some(&(PAUSE * 6 / 5)));
+        assert!(last > Some(&(PAUSE * 14 / 5)) && last <= Some(&(PAUSE * 31 / 10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_connection_is_replaced_at_once() {
+        let asked = asked(Unavailable::ConnectionClosed, LONG, LONG).await;
+        assert_eq!(asked, (Duration::ZERO, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_will_not_wait_that_long_hears_at_once() {
+        let asked = asked(Unavailable::ConnectionRefused, PAUSE / 2, LONG).await;
+        assert_eq!(asked, (Duration::ZERO, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_gone_is_not_asked_for() {
+        let (took, attempts) = asked(Unavailable::ConnectionRefused, LONG, PAUSE / 2).await;
+        assert!(took >= PAUSE, "{took:?}");
+        assert_eq!(attempts, 1);
+    }
+}
