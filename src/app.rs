@@ -59,7 +59,8 @@ pub fn source(
     instruments: &Instruments,
 ) -> Result<impl ConferenceSource + use<>, String> {
     let client = Client::new(config.upstream.clone())?;
-    Ok(lookup(client, config, instruments))
+    let allowance = Allowance::new(config.allowance, None);
+    Ok(lookup(client, config, instruments, allowance))
 }
 
 /// The source stack of one route, before whatever asks Rocket.Chat, innermost first.
@@ -67,11 +68,11 @@ pub fn lookup<P: Parameters, U: Upstream<P>>(
     client: U,
     config: &Config,
     instruments: &Instruments,
+    allowance: Allowance,
 ) -> impl Lookup<P> + use<P, U> {
     let Instruments { metrics, tracer } = instruments;
     let requests = config.upstream.base_url.target(P::ROUTE);
     let requests = Requests::new(tracer.clone(), P::ROUTE, requests);
-    let allowance = Allowance::new(config.allowance);
     allowance.watch(metrics, P::ROUTE);
     let answers = Answers::new(config.max_cache_bytes, config.freshness.stale_for);
 

@@ -136,6 +136,20 @@ impl FingerprintKey {
     }
 }
 
+impl Fingerprint {
+    /// It, where replicas are told.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// One that a replica has told.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Its beginning, for people who want to tell users apart.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

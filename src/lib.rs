@@ -13,7 +13,7 @@
 //! | | [`rocketchat`] | from a query to a REST request, from JSON to a message |
 //! | | [`sandbox`] | a stand-in for Rocket.Chat, for the demo and the tests |
 //! | ground | [`route`], [`query`], [`claim`], [`exchange`], [`source`] | what is asked, by whom, how urgently, what came back, and the traits between |
-//! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`metrics`], [`trace`], [`proto`], [`tls`], `sync` | what the rooms share beside that |
+//! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`replicas`], [`metrics`], [`trace`], [`proto`], [`tls`], `sync` | what the rooms share beside that |
 //!
 //! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
 //! [`source`] and the implementations of its traits in the order of [`app::source`].
@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod proto;
 pub mod query;
 pub mod record;
+pub mod replicas;
 pub mod rocketchat;
 pub mod route;
 pub mod sandbox;

@@ -48,6 +48,9 @@ pub trait Parameters: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
     const ROUTE: &'static Route;
     /// What a success says.
     type Answer: Keepable;
+
+    /// What tells them from others of the route.
+    fn identity(&self) -> &[u8];
 }
 
 /// An answer that can be kept for others who ask the same. Clones are cheap.
@@ -79,4 +82,8 @@ pub struct Info {
 impl Parameters for Info {
     const ROUTE: &'static Route = &INFO;
     type Answer = Conference;
+
+    fn identity(&self) -> &[u8] {
+        self.call_id.as_str().as_bytes()
+    }
 }

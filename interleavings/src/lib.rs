@@ -13,6 +13,7 @@ pub use videoconf_facade::{
 pub mod claim;
 pub mod lookup;
 pub mod query;
+pub mod replicas;
 pub mod source;
 pub mod sync {
     //! In the place of the program's.

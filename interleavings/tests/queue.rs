@@ -17,13 +17,14 @@ use scenario::{fingerprint, orders};
 
 /// A third of it may go out at once; the rest would come after hours, and time stands still here.
 fn allowance(requests: u32, max_reads_in_flight: usize) -> Allowance {
-    Allowance::new(Options {
+    let options = Options {
         limit: Some(Limit {
             requests,
             span: Duration::from_hours(1),
         }),
         max_reads_in_flight,
-    })
+    };
+    Allowance::new(options, None)
 }
 
 fn head(rate_limit: Option<RateLimit>) -> Head {
@@ -50,7 +51,7 @@ async fn read(allowance: Allowance, user: &'static str, answer: Head) {
     let deadline = Instant::now() + Duration::from_hours(2);
     let _waiting = claim.wait(deadline).expect("a claim that has just begun");
     let mut ticket = allowance
-        .turn(fingerprint(user), &claim)
+        .turn(fingerprint(user), None, &claim)
         .await
         .expect("room");
     assert!(claim.send(Instant::now()));
@@ -109,7 +110,7 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
                         biased;
                         _ = left => {}
                         // It is given back unused.
-                        ticket = allowance.turn(fingerprint("a"), &claim) => drop(ticket),
+                        ticket = allowance.turn(fingerprint("a"), None, &claim) => drop(ticket),
                     }
                 }
             });

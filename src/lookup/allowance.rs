@@ -9,12 +9,16 @@
 //! | `lane` | how many unlimited reads are under way |
 //! | `state` | what follows from the first four together |
 //! | `ticket` | what a request has cost, once it is over |
+//! | `others` | what the replicas do, if it is shared with any |
+//! | `common` | which turn is ours then |
 //!
 //! The first three have no clock; here turns are waited for and handed out, and the clock runs.
 
+mod common;
 mod lane;
 mod marks;
 mod neighbours;
+mod others;
 mod queue;
 mod state;
 mod ticket;
@@ -27,16 +31,20 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::common::Common;
 use self::{
+    common::Sharing,
     lane::Lane,
     queue::{Place, Waiting},
-    state::{Grant, State, Step},
+    state::{Grant, Next, State, Step},
     ticket::{Share, Ticket},
+    window::Unit,
 };
 use crate::{
     claim::Claim,
     credentials::Fingerprint,
     metrics::{Metrics, watch_allowance},
+    replicas::{ReadId, Tag},
     route::Route,
     sync::{Mutex, MutexGuard, Notify, oneshot, select, sleep_until, spawn},
 };
@@ -69,6 +77,8 @@ struct Shared {
     lane: Lane,
     /// Something has changed that may bring a turn forward.
     changed: Notify,
+    /// `None` if it is this process's alone.
+    sharing: Option<Sharing>,
 }
 
 /// A place in the queue, left when this is dropped.
@@ -85,21 +95,31 @@ pub struct Full;
 impl Allowance {
     /// An allowance of which nothing is known to be spent.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: Options, common: Option<Common>) -> Self {
+        let me = common.as_ref().map(|common| common.me);
         Self(Arc::new(Shared {
-            state: Mutex::new(State::new(options.limit)),
+            state: Mutex::new(State::new(options.limit, me)),
             lane: Lane::new(options.max_reads_in_flight),
             changed: Notify::new(),
+            sharing: common.map(|common| Sharing {
+                common,
+                unwritten: Notify::new(),
+            }),
         }))
     }
 
-    /// Waits for the turn of a read with `credential`. The claim is told when that may be.
+    /// Waits for the turn of a read with `credential`, for which `tag` stands. The claim is told when that may be.
     ///
     /// # Errors
     /// There are too many who wait already.
-    pub async fn turn(&self, credential: Fingerprint, claim: &Claim) -> Result<Ticket, Full> {
+    pub async fn turn(
+        &self,
+        credential: Fingerprint,
+        tag: Option<Tag>,
+        claim: &Claim,
+    ) -> Result<Ticket, Full> {
         while !self.lock().is_unlimited(credential) {
-            let mut queued = self.queue(credential, claim)?;
+            let mut queued = self.queue(credential, tag, claim)?;
             let grant = loop {
                 select! {
                     biased;
@@ -115,7 +135,7 @@ impl Allowance {
         }
         let permit = self.0.lane.enter(claim).await;
         let share = Share::Lane(permit);
-        Ok(Ticket::new(self.clone(), credential, share, false))
+        Ok(Ticket::new(self.clone(), credential, share, false, None))
     }
 
     /// Has `metrics` look how the allowance stands, which is that of `route`.
@@ -125,11 +145,17 @@ impl Allowance {
         watch_allowance(metrics, route, look);
     }
 
-    fn queue(&self, credential: Fingerprint, claim: &Claim) -> Result<Queued<'_>, Full> {
+    fn queue(
+        &self,
+        credential: Fingerprint,
+        tag: Option<Tag>,
+        claim: &Claim,
+    ) -> Result<Queued<'_>, Full> {
         let (grant, granted) = oneshot::channel();
         let mut state = self.lock();
         let waiting = Waiting {
             credential,
+            tag,
             claim: claim.clone(),
             grant,
             is_hopeless: false,
@@ -137,7 +163,7 @@ impl Allowance {
         let place = state.queue.add(waiting).ok_or(Full)?;
         state.tell(place, claim);
         if state.is_driven {
-            self.0.changed.notify_one();
+            self.0.changed();
         } else {
             state.is_driven = true;
             spawn(self.clone().drive());
@@ -152,7 +178,11 @@ impl Allowance {
     /// Hands out turns, as long as somebody waits for one.
     async fn drive(self) {
         loop {
-            match self.step() {
+            let step = match &self.0.sharing {
+                Some(sharing) if self.lock().is_common() => self.step_in_common(sharing).await,
+                _ => self.step(),
+            };
+            match step {
                 Step::Stop => return,
                 Step::Wait(None) => self.0.changed.notified().await,
                 Step::Wait(Some(until)) => {
@@ -171,20 +201,50 @@ impl Allowance {
         loop {
             let mut state = self.lock();
             let now = Instant::now();
-            let (waiting, unit, is_stranger) = match state.next(now) {
+            let next = match state.next(now) {
                 Ok(next) => next,
                 Err(step) => return step,
             };
+            let unit = state.begin(&next, false, now);
             drop(state);
-            let share = Share::Window(unit);
-            let ticket = Ticket::new(self.clone(), waiting.credential, share, is_stranger);
-            // Who doesn't wait any more gives it back by dropping it.
-            let _ = waiting.grant.send(Grant::Ticket(ticket));
+            self.grant(next, unit, None);
         }
+    }
+
+    /// Hands out a turn.
+    fn grant(&self, next: Next, unit: Unit, read: Option<ReadId>) {
+        let share = Share::Window(unit);
+        let Next { waiting, .. } = next;
+        let ticket = Ticket::new(
+            self.clone(),
+            waiting.credential,
+            share,
+            next.is_stranger,
+            read,
+        );
+        // Who doesn't wait any more gives it back by dropping it.
+        let _ = waiting.grant.send(Grant::Ticket(ticket));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets those go who need no turn any more.
+fn release(waiting: Vec<Waiting<Grant>>) {
+    for waiting in waiting {
+        let _ = waiting.grant.send(Grant::Unlimited);
+    }
+}
+
+impl Shared {
+    /// Something has changed that may bring a turn forward, or that replicas want to know.
+    fn changed(&self) {
+        self.changed.notify_one();
+        if let Some(sharing) = &self.sharing {
+            sharing.unwritten.notify_one();
+        }
     }
 }
 

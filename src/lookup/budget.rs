@@ -40,7 +40,8 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Budget<S> {
     async fn ask(&self, query: &Query<P>, attempt: &Attempt) -> Exchange<P::Answer> {
         let waiting = self.turns.begin();
         let credential = query.key.fingerprint;
-        let turn = self.allowance.turn(credential, &attempt.claim).await;
+        let tag = self.allowance.tag(&query.key);
+        let turn = self.allowance.turn(credential, tag, &attempt.claim).await;
         attempt.journal.waited(waiting.end());
         let mut ticket = match turn {
             Ok(ticket) => ticket,

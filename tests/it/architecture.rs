@@ -23,6 +23,7 @@ const GROUND: &[&str] = &[
     "deadline",
     "journal",
     "record",
+    "replicas",
     "metrics",
     "trace",
     "proto",

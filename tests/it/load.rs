@@ -11,23 +11,23 @@ use videoconf_facade::error::Error;
 use crate::support::fake::{Fake, Heard, Lookups, counts, failed, found};
 
 /// What the callers of a load heard.
-struct Load {
+pub struct Load {
     /// When each call arrived, since the beginning, and what came of it.
-    heard: Vec<(Duration, Heard)>,
+    pub heard: Vec<(Duration, Heard)>,
 }
 
 /// Who calls: each of `clients` asks `rate / clients` times a second for one of `calls`.
 #[derive(Clone, Copy)]
-struct Callers {
-    user: &'static str,
-    calls: u64,
-    clients: u64,
-    rate: u32,
+pub struct Callers {
+    pub user: &'static str,
+    pub calls: u64,
+    pub clients: u64,
+    pub rate: u32,
 }
 
 impl Callers {
     /// Fifty clients of `user`, who ask 500 times a second for one of `calls`.
-    fn of(user: &'static str, calls: u64) -> Self {
+    pub fn of(user: &'static str, calls: u64) -> Self {
         Self {
             user,
             calls,
@@ -38,7 +38,7 @@ impl Callers {
 }
 
 /// Lets `callers` call for `time`.
-async fn load(lookups: &Arc<Lookups>, callers: Callers, time: Duration) -> Load {
+pub async fn load(lookups: &Arc<Lookups>, callers: Callers, time: Duration) -> Load {
     let began = Instant::now();
     let pause = Duration::from_secs(callers.clients) / callers.rate;
     let mut clients = JoinSet::new();
@@ -67,7 +67,7 @@ async fn load(lookups: &Arc<Lookups>, callers: Callers, time: Duration) -> Load 
 }
 
 impl Load {
-    fn after(&self, time: Duration) -> impl Iterator<Item = &Heard> {
+    pub fn after(&self, time: Duration) -> impl Iterator<Item = &Heard> {
         let late = self
             .heard
             .iter()
@@ -75,11 +75,11 @@ impl Load {
         late.map(|(_, heard)| heard)
     }
 
-    fn oldest_after(&self, time: Duration) -> Duration {
+    pub fn oldest_after(&self, time: Duration) -> Duration {
         self.after(time).map(|heard| heard.age).max().unwrap()
     }
 
-    fn refused_after(&self, time: Duration) -> Vec<&Error> {
+    pub fn refused_after(&self, time: Duration) -> Vec<&Error> {
         let answers = self.after(time).map(|heard| heard.answer.as_ref());
         answers.filter_map(Result::err).collect()
     }

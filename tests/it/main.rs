@@ -27,6 +27,7 @@ mod outages;
 mod readme;
 mod reflection;
 mod refusals;
+mod replicas;
 mod request_ids;
 mod retry;
 mod secrets;

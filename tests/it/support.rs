@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod collector;
 pub mod fake;
+pub mod ledger;
 pub mod original;
 pub mod process;
 pub mod proxy;

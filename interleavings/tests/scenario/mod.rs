@@ -41,6 +41,10 @@ pub static NUMBER: Route = Route {
 impl Parameters for Number {
     const ROUTE: &'static Route = &NUMBER;
     type Answer = Which;
+
+    fn identity(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// Which read it was, by its number.

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::Instant;
 
-use crate::{claim::Claim, credentials::Fingerprint, sync::oneshot};
+use crate::{claim::Claim, credentials::Fingerprint, replicas::Tag, sync::oneshot};
 
 /// The most reads that wait. There are as many as there are known answers that grow old, and a few
 /// that callers wait for; beyond this something is odd.
 const MAX_LENGTH: usize = 10_000;
+
+/// How many turns are remembered of those who don't wait here.
+const SERVED: usize = 64;
 
 /// The reads that wait for a turn, and who had the last ones. Each is handed a `G`.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Place(u64);
 #[derive(Debug)]
 pub(super) struct Waiting<G> {
     pub credential: Fingerprint,
+    /// Stands for what is read, where replicas are told.
+    pub tag: Option<Tag>,
     pub claim: Claim,
     pub grant: oneshot::Sender<G>,
     /// Whether its callers hear that it is too late for them, and leave.
@@ -113,27 +118,56 @@ impl<G> Queue<G> {
         taken.map(|(_, waiting)| waiting).collect()
     }
 
-    /// Takes out the read whose turn is next; strangers only if it is said that they may.
+    /// The read whose turn is next; strangers' only if it is said that they may.
     pub(super) fn next(
-        &mut self,
+        &self,
         now: Instant,
         is_accepted: impl Fn(Fingerprint) -> bool,
         may_strangers: bool,
-    ) -> Option<Waiting<G>> {
+    ) -> Option<(Place, Fingerprint)> {
         let order = |place: Place, waiting: &Waiting<G>| {
             let taker = taker(waiting.credential, &is_accepted);
             let rank = waiting.claim.rank(now)?;
             let may = may_strangers || taker != Taker::Strangers;
-            may.then_some((self.served.get(&taker).copied(), rank, place, taker))
+            let order = (self.served.get(&taker).copied(), rank, place);
+            may.then_some((order, waiting.credential))
         };
         let ordered = self.places.iter();
-        let (_, _, place, taker) = ordered
+        let ((_, _, place), credential) = ordered
             .filter_map(|(place, waiting)| order(*place, waiting))
-            .min_by_key(|(served, rank, place, _)| (*served, *rank, *place))?;
+            .min_by_key(|(order, _)| *order)?;
+        Some((place, credential))
+    }
+
+    /// Takes out the read at `place`.
+    pub(super) fn take(&mut self, place: Place) -> Option<Waiting<G>> {
+        self.places.remove(&place)
+    }
+
+    /// Puts a read back that had no turn after all.
+    pub(super) fn put_back(&mut self, place: Place, waiting: Waiting<G>) {
+        self.places.insert(place, waiting);
+    }
+
+    /// A read with `credential` has its turn, here or at a replica.
+    pub(super) fn serve(
+        &mut self,
+        credential: Fingerprint,
+        is_accepted: impl Fn(Fingerprint) -> bool,
+    ) {
         self.turns += 1;
+        let taker = taker(credential, &is_accepted);
         self.served.insert(taker, self.turns);
         self.forget_the_served(is_accepted);
-        self.places.remove(&place)
+    }
+
+    /// When those with `credential` had their last turn, among all turns.
+    pub(super) fn last_turn(
+        &self,
+        credential: Fingerprint,
+        is_accepted: impl Fn(Fingerprint) -> bool,
+    ) -> Option<u64> {
+        self.served.get(&taker(credential, is_accepted)).copied()
     }
 
     /// How many turns are others' before that of the read at `place`.
@@ -171,16 +205,18 @@ impl<G> Queue<G> {
         before_me + of_others.sum::<usize>()
     }
 
-    /// Who isn't waiting any more starts anew, at the front.
+    /// Who hasn't been waiting for a while starts anew, at the front.
     fn forget_the_served(&mut self, is_accepted: impl Fn(Fingerprint) -> bool) {
-        if self.served.len() <= 2 * self.places.len() + 64 {
+        if self.served.len() <= 2 * self.places.len() + 2 * SERVED {
             return;
         }
         let waiting = self.places.values();
         let waiting: Vec<_> = waiting
             .map(|waiting| taker(waiting.credential, &is_accepted))
             .collect();
-        self.served.retain(|taker, _| waiting.contains(taker));
+        let long_ago = self.turns.saturating_sub(SERVED as u64);
+        self.served
+            .retain(|taker, turn| *turn > long_ago || waiting.contains(taker));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::{Allowance, lane::Permit, state::Grant, window::Unit};
-use crate::{credentials::Fingerprint, exchange::Head};
+use super::{Allowance, lane::Permit, release, window::Unit};
+use crate::{credentials::Fingerprint, exchange::Head, replicas::ReadId};
 
 /// The permission to send one request.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Ticket {
     pub(super) credential: Fingerprint,
     pub(super) share: Share,
     pub(super) is_stranger: bool,
+    /// What the replicas know the read by, if they were told of it.
+    pub(super) read: Option<ReadId>,
     /// Whether the request may have been sent.
     pub(super) is_used: bool,
     is_over: bool,
@@ -31,12 +33,14 @@ impl Ticket {
         credential: Fingerprint,
         share: Share,
         is_stranger: bool,
+        read: Option<ReadId>,
     ) -> Self {
         Self {
             allowance,
             credential,
             share,
             is_stranger,
+            read,
             is_used: false,
             is_over: false,
         }
@@ -59,10 +63,8 @@ impl Ticket {
             self.allowance.0.lane.leave(permit);
         }
         let released = self.allowance.lock().over(self, head, Instant::now());
-        for waiting in released {
-            let _ = waiting.grant.send(Grant::Unlimited);
-        }
-        self.allowance.0.changed.notify_one();
+        release(released);
+        self.allowance.0.changed();
     }
 }
 

@@ -41,12 +41,24 @@ const HASTE: f64 = 0.95;
 #[derive(Debug)]
 pub(super) struct Window {
     limit: Limit,
-    /// Ours, oldest first.
+    /// How many have a part each of the limit.
+    parts: usize,
+    /// Ours and those of replicas, oldest first.
     sends: VecDeque<Send>,
     last_unit: u64,
     neighbours: Neighbours,
     closed_until: Option<Instant>,
     heard_at: Option<Instant>,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Us,
+    /// We did, and the replicas have been told.
+    UsAsTold,
+    /// A replica, as it told us.
+    Replica,
 }
 
 /// One request's share of the window.
@@ -57,6 +69,7 @@ pub(super) struct Unit(u64);
 struct Send {
     unit: Unit,
     at: Instant,
+    sender: Sender,
     /// Whether the next one keeps a distance. That of a stranger is likely to be given back.
     is_paced: bool,
     /// Whether it is over.
@@ -71,6 +84,7 @@ impl Window {
     pub(super) fn new(limit: Limit) -> Self {
         Self {
             limit,
+            parts: 1,
             sends: VecDeque::new(),
             last_unit: 0,
             neighbours: Neighbours::default(),
@@ -124,25 +138,51 @@ impl Window {
         }
     }
 
-    /// Counts a request that is sent. Others are paced after it if it `is_paced`.
-    pub(super) fn take(&mut self, now: Instant, is_paced: bool) -> Unit {
+    /// Counts a request that is sent at `at`. Others are paced after it if it `is_paced`.
+    pub(super) fn take(&mut self, at: Instant, sender: Sender, is_paced: bool) -> Unit {
         let forgotten = self.span() * 2;
         while let Some(oldest) = self.sends.front()
-            && oldest.at + forgotten < now
+            && oldest.at + forgotten < at
         {
             self.sends.pop_front();
         }
         self.last_unit += 1;
         let unit = Unit(self.last_unit);
-        self.sends.push_back(Send {
+        // What replicas send is heard of a little later.
+        let earlier = self.sends.partition_point(|send| send.at <= at);
+        let send = Send {
             unit,
-            at: now,
+            at,
+            sender,
             is_paced,
             is_over: false,
             is_heard: false,
             reset: None,
-        });
+        };
+        self.sends.insert(earlier, send);
         unit
+    }
+
+    /// From now on one of so many parts of the limit is ours. Of several, what replicas send is theirs.
+    pub(super) fn divide(&mut self, parts: usize) {
+        self.parts = parts;
+        if parts > 1 {
+            self.sends.retain(|send| send.sender != Sender::Replica);
+        }
+    }
+
+    /// How long ago the requests in the window were sent of which the replicas haven't been told. They are.
+    pub(super) fn untold(&mut self, now: Instant) -> Vec<Duration> {
+        let span = self.span();
+        let mut untold = Vec::new();
+        for send in &mut self.sends {
+            let ago = now.saturating_duration_since(send.at);
+            if send.sender == Sender::Us && ago < span {
+                send.sender = Sender::UsAsTold;
+                untold.push(ago);
+            }
+        }
+        untold
     }
 
     /// The request wasn't sent, or isn't counted.
@@ -285,7 +325,8 @@ impl Window {
 
     /// Ours: what is configured, or less if Rocket.Chat says so.
     pub(super) fn limit(&self) -> usize {
-        self.limit.requests.min(self.common_limit()) as usize
+        let limit = self.limit.requests.min(self.common_limit()) as usize;
+        (limit / self.parts).max(1)
     }
 
     /// That of all who share our address.

@@ -8,22 +8,26 @@ use std::{
 
 use http::HeaderValue;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 use videoconf_facade::{
     app,
     call_id::CallId,
+    config::Config,
     credentials::{AuthToken, Credentials, FingerprintKey, UserId},
     deadline::{Deadline, Limit},
     error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment, RateLimit},
+    lookup::{Allowance, Common},
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
+    replicas::{Replica, TagKey},
     route::{INFO, Info},
     source::{Answer, Lookup, Upstream},
     telemetry::Instruments,
 };
 
-use super::config;
+use super::{config, ledger::Memory};
 
 /// How long a request or an answer travels.
 const WAY: Duration = Duration::from_millis(2);
@@ -76,6 +80,8 @@ pub struct Limiter {
 pub struct Lookups {
     lookup: Arc<dyn Ask>,
     key: FingerprintKey,
+    /// What shares the allowance, if it is shared.
+    _sharing: Option<AbortOnDropHandle<()>>,
 }
 
 /// What a caller heard.
@@ -327,14 +333,36 @@ impl Upstream<Info> for Fake {
 impl Lookups {
     /// The whole source stack before `fake`, with these flags of `serve`.
     pub fn before(fake: &Fake, flags: &[&str]) -> Self {
-        let flags = [&["--upstream-url", "http://unused"], flags].concat();
+        let config = configured(flags);
+        let allowance = Allowance::new(config.allowance, None);
+        Self::with(fake, &config, allowance, FingerprintKey::random())
+    }
+
+    /// One of the replicas before `fake` that share its allowance by `ledger`.
+    pub fn replica(fake: &Fake, ledger: &Memory, flags: &[&str]) -> Self {
+        let config = configured(flags);
+        let me = Replica::random();
+        let (written, read) = ledger.open(me);
+        let common = Common {
+            me,
+            ledger: Arc::new(written),
+            tags: TagKey::new(&[0; 32]),
+        };
+        let allowance = Allowance::new(config.allowance, Some(common));
+        let lookups = Self::with(fake, &config, allowance.clone(), ledger.key.clone());
+        let sharing = async move { allowance.share(read, |_| (), |_| ()).await };
         Self {
-            lookup: Arc::new(app::lookup(
-                fake.clone(),
-                &config(&flags),
-                &Instruments::off(),
-            )),
-            key: FingerprintKey::random(),
+            _sharing: Some(AbortOnDropHandle::new(tokio::spawn(sharing))),
+            ..lookups
+        }
+    }
+
+    fn with(fake: &Fake, config: &Config, allowance: Allowance, key: FingerprintKey) -> Self {
+        let instruments = Instruments::off();
+        Self {
+            lookup: Arc::new(app::lookup(fake.clone(), config, &instruments, allowance)),
+            key,
+            _sharing: None,
         }
     }
 
@@ -395,6 +423,10 @@ impl Lookups {
             credentials,
         }
     }
+}
+
+fn configured(flags: &[&str]) -> Config {
+    config(&[&["--upstream-url", "http://unused"], flags].concat())
 }
 
 impl Heard {

@@ -44,6 +44,7 @@ impl Reads {
         self.names.push((claim.clone(), format!("{user}-{name}")));
         let waiting = Waiting {
             credential: self.credential(user),
+            tag: None,
             claim,
             grant,
             is_hopeless: false,
@@ -72,7 +73,11 @@ impl Reads {
         let strangers: Vec<_> = (0..9).map(|n| self.credential(&format!("x{n}"))).collect();
         let is_accepted = |credential| !strangers.contains(&credential);
         let mut order = Vec::new();
-        while let Some(next) = self.queue.next(self.start, is_accepted, may_strangers) {
+        while let Some((place, credential)) =
+            self.queue.next(self.start, is_accepted, may_strangers)
+        {
+            let next = self.queue.take(place).expect("a read");
+            self.queue.serve(credential, is_accepted);
             let named = self.names.iter().find(|(claim, _)| claim.is(&next.claim));
             order.push(named.unwrap().1.clone());
         }
@@ -186,6 +191,7 @@ fn the_queue_is_bounded() {
     for number in 0..=MAX_LENGTH {
         let waiting = Waiting {
             credential: reads.credential("mia"),
+            tag: None,
             claim: claim.clone(),
             grant: oneshot::channel().0,
             is_hopeless: false,

@@ -95,7 +95,7 @@ fn simulate(
         while waiting > 0 && window.ready_at(start + now, waiting) <= start + now {
             let travel = travels[outcome.sent.len() % travels.len()];
             travelling.push_back(Travelling {
-                unit: window.take(start + now, true),
+                unit: window.take(start + now, Sender::Us, true),
                 arrives: now + ms(travel),
                 answered: now + ms(travel),
             });
@@ -157,7 +157,7 @@ proptest! {
         for (head, pause) in heads {
             now += ms(pause);
             if window.ready_at(now, 100) <= now {
-                let unit = window.take(now, true);
+                let unit = window.take(now, Sender::Us, true);
                 now += ms(5);
                 window.over(unit, Some(&head), now);
             }
@@ -215,12 +215,12 @@ fn a_few_are_sent_at_once() {
     for (wanted, within) in [(5, 0), (10, 250), (15, 500)] {
         let mut window = Window::new(LIMIT);
         let start = Instant::now();
-        let first = window.take(start, true);
+        let first = window.take(start, Sender::Us, true);
         window.over(first, Some(&Meteor::default().answer(ms(0))), start);
         let mut now = start;
         for left in (1..wanted).rev() {
             now = now.max(window.ready_at(now, left));
-            window.take(now, true);
+            window.take(now, Sender::Us, true);
         }
         assert!(now <= start + ms(within), "{wanted}: {:?}", now - start);
     }
@@ -232,7 +232,7 @@ fn one_request_goes_first() {
     let start = Instant::now();
     let mut window = Window::new(LIMIT);
     assert_eq!(window.ready_at(start, 9), start);
-    let first = window.take(start, true);
+    let first = window.take(start, Sender::Us, true);
     assert_eq!(window.ready_at(start, 9), start + PROBE);
     window.over(
         first,
@@ -243,7 +243,7 @@ fn one_request_goes_first() {
 
     let later = start + SILENCE + ms(100);
     assert_eq!(window.ready_at(later, 9), later);
-    window.take(later, true);
+    window.take(later, Sender::Us, true);
     assert_eq!(window.ready_at(later, 9), later + PROBE);
 }
 
@@ -256,12 +256,12 @@ fn the_first_answer_tells_what_is_left() {
     for _ in 0..12 {
         meteor.answer(ms(0));
     }
-    let first = window.take(start + ms(500), true);
+    let first = window.take(start + ms(500), Sender::Us, true);
     window.over(first, Some(&meteor.answer(ms(502))), start + ms(505));
     let mut now = start + ms(505);
     for _ in 0..2 {
         now = now.max(window.ready_at(now, 9));
-        window.take(now, true);
+        window.take(now, Sender::Us, true);
     }
     assert!(now < start + ms(3500));
     let next = window.ready_at(now, 9);
@@ -274,7 +274,7 @@ fn what_is_given_back_is_free_again() {
     let start = Instant::now();
     let mut window = Window::new(LIMIT);
     for _ in 0..100 {
-        let unit = window.take(start, false);
+        let unit = window.take(start, Sender::Us, false);
         window.give_back(unit);
     }
     assert_eq!(window.ready_at(start, 1), start);
@@ -287,13 +287,13 @@ fn turns_are_guessed() {
     let start = Instant::now();
     let mut window = Window::new(LIMIT);
     let mut meteor = Meteor::default();
-    let first = window.take(start, true);
+    let first = window.take(start, Sender::Us, true);
     window.over(first, Some(&meteor.answer(ms(0))), start);
     let guesses: Vec<_> = (1..=60).map(|n| window.turn_at(start, n, 60)).collect();
     let mut now = start;
     for (n, guess) in guesses.iter().enumerate() {
         now = now.max(window.ready_at(now, 60 - n));
-        let unit = window.take(now, true);
+        let unit = window.take(now, Sender::Us, true);
         window.over(unit, Some(&meteor.answer(now - start)), now);
         let (guess, truth) = (*guess - start, now - start);
         assert!(guess + ms(700) >= truth, "{n}: {guess:?} {truth:?}");

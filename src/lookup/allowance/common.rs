@@ -1,0 +1,153 @@
+//! The allowance shared with replicas: a turn is one when the ledger says so, and what they write is known here.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Allowance,
+    others::BEAT,
+    release,
+    state::{Next, Step},
+};
+use crate::{
+    credentials::Fingerprint,
+    query::Key,
+    replicas::{
+        Begun, Event, Ledger, News, Position, ReadId, Reader, Replica, Tag, TagKey, Takes,
+        Unreachable,
+    },
+    route::Parameters,
+    sync::{Notify, select, sleep_until},
+};
+
+/// How long a turn that another replica had first is tried for again at the latest. What that one wrote is
+/// read sooner.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// How the allowance is shared.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// Who we are.
+    pub me: Replica,
+    /// Where all replicas write what they read.
+    pub ledger: Arc<dyn Ledger>,
+    /// Names what is read.
+    pub tags: TagKey,
+}
+
+/// What `Common` is, in use.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    pub common: Common,
+    /// There may be something to write.
+    pub unwritten: Notify,
+}
+
+impl Allowance {
+    /// Stands for what is asked, if that is told to replicas.
+    #[must_use]
+    pub fn tag<P: Parameters>(&self, key: &Key<P>) -> Option<Tag> {
+        let sharing = self.0.sharing.as_ref();
+        sharing.map(|sharing| sharing.common.tags.tag(key))
+    }
+
+    /// Follows what is written in the ledger, and writes there, until this is dropped. Whoever was rejected
+    /// elsewhere is told to `rejected`; and `parts` how many parts of the limit there are when it can't be written any
+    /// more, and `None` when it can be again.
+    pub async fn share(
+        &self,
+        mut reader: impl Reader,
+        rejected: impl Fn(Fingerprint) + Send,
+        parts: impl Fn(Option<usize>) + Send,
+    ) {
+        let Some(sharing) = &self.0.sharing else {
+            return;
+        };
+        let reading = async {
+            loop {
+                match reader.next().await {
+                    News::Entry(entry) => {
+                        if let Event::Over(over) = &entry.event
+                            && over.head.is_some_and(|head| head.status == 401)
+                        {
+                            rejected(over.credential);
+                        }
+                        let released = self.lock().learn(&entry, Instant::now());
+                        release(released);
+                    }
+                    News::Reachable => {
+                        self.lock().join(Instant::now());
+                        parts(None);
+                    }
+                    News::Unreachable => parts(Some(self.lock().part(Instant::now()))),
+                }
+                self.0.changed();
+            }
+        };
+        let writing = async {
+            loop {
+                let events = {
+                    let mut state = self.lock();
+                    let now = Instant::now();
+                    state.bury(now);
+                    state.news(now)
+                };
+                if !events.is_empty() {
+                    // Whoever reads it hears that it can't be written.
+                    let _ = sharing.common.ledger.note(&events).await;
+                }
+                select! {
+                    () = sharing.unwritten.notified() => {}
+                    () = sleep_until(Instant::now() + BEAT) => {}
+                }
+            }
+        };
+        tokio::join!(reading, writing);
+    }
+
+    /// Hands out the turns that are due, of all replicas' turns.
+    pub(super) async fn step_in_common(&self, sharing: &Sharing) -> Step {
+        loop {
+            let (next, begun, seen) = match self.offer() {
+                Ok(offer) => offer,
+                Err(step) => return step,
+            };
+            match sharing.common.ledger.begin(&begun, seen).await {
+                Ok(Some(_)) => {
+                    let mut state = self.lock();
+                    let unit = state.begin(&next, true, Instant::now());
+                    drop(state);
+                    self.grant(next, unit, Some(begun.read));
+                }
+                Ok(None) => {
+                    self.lock().put_back(next);
+                    return Step::Wait(Some(Instant::now() + AGAIN));
+                }
+                Err(Unreachable) => {
+                    let mut state = self.lock();
+                    state.put_back(next);
+                    state.part(Instant::now());
+                    return Step::Wait(Some(Instant::now()));
+                }
+            }
+        }
+    }
+
+    fn offer(&self) -> Result<(Next, Begun, Position), Step> {
+        let mut state = self.lock();
+        let next = state.next(Instant::now())?;
+        let begun = Begun {
+            read: ReadId::random(),
+            tag: next.waiting.tag.unwrap_or(Tag([0; 16])),
+            credential: next.waiting.credential,
+            takes: if next.is_stranger {
+                Takes::OneForAStranger
+            } else {
+                Takes::One
+            },
+        };
+        let seen = state.seen();
+        Ok((next, begun, seen))
+    }
+}

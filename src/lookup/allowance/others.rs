@@ -1,0 +1,209 @@
+//! What the replicas do that share the allowance: who lives, what waits there, and what they read.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+use super::window::Unit;
+use crate::{
+    credentials::Fingerprint,
+    replicas::{Begun, Event, Position, ReadId, Replica, Waits},
+};
+
+/// How often each says that it lives.
+pub(super) const BEAT: Duration = Duration::from_millis(200);
+
+/// Who is silent for longer is dead, and so are its reads.
+const DEAD: Duration = Duration::from_millis(800);
+
+/// How long a turn is left to each of those replicas that come before us. Enough to take it.
+const GRACE: Duration = Duration::from_millis(25);
+
+/// What the ledger says of the others, and what of us goes into it.
+#[derive(Debug)]
+pub(super) struct Others {
+    pub me: Replica,
+    /// Whether the ledger can be written.
+    pub is_reachable: bool,
+    /// How many parts of the limit there are while it can't, of which one is ours: as many as there were replicas.
+    pub parts: usize,
+    /// All that stands there up to this is known here.
+    pub seen: Position,
+    replicas: HashMap<Replica, Other>,
+    reads: HashMap<ReadId, Reading>,
+    /// Since when our next read is the next one.
+    mine: Next,
+    /// Since when there is a turn to be had.
+    ready_since: Option<Instant>,
+    told: (Waits, Instant),
+    outbox: Vec<Event>,
+}
+
+#[derive(Debug)]
+struct Other {
+    heard_at: Instant,
+    waits: Waits,
+    next: Next,
+}
+
+/// With which credential the next read of a replica is, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    credential: Option<Fingerprint>,
+    since: Instant,
+}
+
+/// A read of a replica that isn't over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub by: Replica,
+    pub begun: Begun,
+    /// What it takes of the window.
+    pub unit: Option<Unit>,
+    pub at: Instant,
+}
+
+impl Others {
+    pub(super) fn new(me: Replica) -> Self {
+        let now = Instant::now();
+        Self {
+            me,
+            is_reachable: false,
+            parts: 1,
+            seen: Position::default(),
+            replicas: HashMap::new(),
+            reads: HashMap::new(),
+            mine: Next {
+                credential: None,
+                since: now,
+            },
+            ready_since: None,
+            told: (Waits::default(), now),
+            outbox: Vec::new(),
+        }
+    }
+
+    /// How many there are, with us.
+    pub(super) fn alive(&self) -> usize {
+        self.replicas.len() + 1
+    }
+
+    /// How many reads wait there.
+    pub(super) fn waiting(&self) -> usize {
+        let waiting = self.replicas.values();
+        waiting.map(|other| other.waits.reads as usize).sum()
+    }
+
+    /// How many turns are theirs before the `n`th of ours: as many as ours at most, since replicas take turns.
+    pub(super) fn ahead_of(&self, n: usize) -> usize {
+        let waiting = self.replicas.values();
+        waiting.map(|other| n.min(other.waits.reads as usize)).sum()
+    }
+
+    /// `by` was heard of at `now`.
+    pub(super) fn hear(&mut self, by: Replica, now: Instant) {
+        let other = self.replicas.entry(by).or_insert(Other {
+            heard_at: now,
+            waits: Waits::default(),
+            next: Next {
+                credential: None,
+                since: now,
+            },
+        });
+        other.heard_at = other.heard_at.max(now);
+    }
+
+    pub(super) fn note_waits(&mut self, by: Replica, waits: Waits, now: Instant) {
+        if let Some(other) = self.replicas.get_mut(&by) {
+            other.waits = waits;
+            other.next.set(waits.next, now);
+        }
+    }
+
+    pub(super) fn begun(&mut self, reading: Reading) {
+        if reading.unit.is_some() {
+            self.ready_since = None;
+            if let Some(other) = self.replicas.get_mut(&reading.by) {
+                other.next.since = reading.at;
+            }
+        }
+        self.reads.insert(reading.begun.read, reading);
+    }
+
+    pub(super) fn over(&mut self, read: ReadId) -> Option<Reading> {
+        self.reads.remove(&read)
+    }
+
+    /// Forgets `by`; the reads that it hasn't finished.
+    pub(super) fn forget(&mut self, by: Replica) -> Vec<Reading> {
+        self.replicas.remove(&by);
+        let theirs = self.reads.extract_if(|_, reading| reading.by == by);
+        theirs.map(|(_, reading)| reading).collect()
+    }
+
+    /// Those who have been silent for too long.
+    pub(super) fn dead(&self, now: Instant) -> Vec<Replica> {
+        let is_dead = |other: &Other| other.heard_at + DEAD < now;
+        let dead = self.replicas.iter().filter(|(_, other)| is_dead(other));
+        dead.map(|(replica, _)| *replica).collect()
+    }
+
+    /// When a turn is ours that is to be had now, for a read with `credential`. Whoever had the last one longest
+    /// ago comes first, as `last_turn` says; among replicas with the same credential, that whose next read has
+    /// waited for longest.
+    pub(super) fn due<T: Ord>(
+        &mut self,
+        credential: Fingerprint,
+        last_turn: impl Fn(Fingerprint) -> T,
+        now: Instant,
+    ) -> Instant {
+        let ready_since = *self.ready_since.get_or_insert(now);
+        self.mine.set(Some(credential), now);
+        let mine = (last_turn(credential), self.mine.since, self.me);
+        let theirs = self.replicas.iter().filter_map(|(replica, other)| {
+            let credential = other.next.credential?;
+            Some((last_turn(credential), other.next.since, *replica))
+        });
+        let before_us = theirs.filter(|other| *other < mine).count();
+        ready_since + GRACE * u32::try_from(before_us).unwrap_or(u32::MAX)
+    }
+
+    /// We had a turn at `now`.
+    pub(super) fn had_turn(&mut self, now: Instant) {
+        self.mine.since = now;
+        self.ready_since = None;
+    }
+
+    /// Has the others told, if they can be.
+    pub(super) fn tell(&mut self, event: Event) {
+        if self.is_reachable {
+            self.outbox.push(event);
+        }
+    }
+
+    /// What they haven't been told yet, and what waits for a turn here if that has changed, or is to be repeated.
+    pub(super) fn news(&mut self, waits: Waits, now: Instant) -> Vec<Event> {
+        let (told, at) = self.told;
+        let has_changed = told.next != waits.next || (told.reads == 0) != (waits.reads == 0);
+        if has_changed || at + BEAT <= now {
+            self.told = (waits, now);
+            self.mine.set(waits.next, now);
+            self.tell(Event::Alive(waits));
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// All that are known.
+    pub(super) fn all(&self) -> Vec<Replica> {
+        self.replicas.keys().copied().collect()
+    }
+}
+
+impl Next {
+    fn set(&mut self, credential: Option<Fingerprint>, now: Instant) {
+        if self.credential.is_some() != credential.is_some() {
+            self.since = now;
+        }
+        self.credential = credential;
+    }
+}

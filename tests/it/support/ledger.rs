@@ -1,0 +1,196 @@
+//! A ledger in memory: one order, a way to it, and times at which nobody gets there.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tonic::async_trait;
+use videoconf_facade::{
+    credentials::FingerprintKey,
+    replicas::{Begun, Entry, Event, Ledger, News, Position, Reader, Replica, Takes, Unreachable},
+};
+
+/// How long it may take to write, as the real one has it.
+const LIMIT: Duration = Duration::from_millis(100);
+
+/// The ledger, and the key with which all replicas make fingerprints. Clones are the same.
+#[derive(Clone)]
+pub struct Memory {
+    inner: Arc<Mutex<Inner>>,
+    changed: watch::Sender<()>,
+    pub key: FingerprintKey,
+}
+
+struct Inner {
+    entries: Vec<Entry>,
+    /// How long a message travels there, or back.
+    way: Duration,
+    is_reachable: bool,
+}
+
+/// As one replica writes it.
+pub struct Written {
+    memory: Memory,
+    me: Replica,
+}
+
+/// As one replica reads it.
+pub struct Read {
+    memory: Memory,
+    changed: watch::Receiver<()>,
+    next: usize,
+    is_reachable: bool,
+}
+
+impl Memory {
+    /// With this way there, and back.
+    pub fn new(way: Duration) -> Self {
+        let inner = Inner {
+            entries: Vec::new(),
+            way,
+            is_reachable: true,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            changed: watch::Sender::default(),
+            key: FingerprintKey::random(),
+        }
+    }
+
+    /// As `me` writes and reads it.
+    pub fn open(&self, me: Replica) -> (Written, Read) {
+        let written = Written {
+            memory: self.clone(),
+            me,
+        };
+        let read = Read {
+            memory: self.clone(),
+            changed: self.changed.subscribe(),
+            next: 0,
+            is_reachable: false,
+        };
+        (written, read)
+    }
+
+    /// Whether anybody gets there.
+    pub fn reach(&self, is_reachable: bool) {
+        self.inner.lock().unwrap().is_reachable = is_reachable;
+        self.changed.send_replace(());
+    }
+
+    /// From now on it takes this long there, and back.
+    pub fn slow_down(&self, way: Duration) {
+        self.inner.lock().unwrap().way = way;
+    }
+
+    fn way(&self) -> Duration {
+        self.inner.lock().unwrap().way
+    }
+
+    /// Does something there.
+    async fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> Result<T, Unreachable> {
+        let acting = async {
+            sleep(self.way()).await;
+            let done = {
+                let mut inner = self.inner.lock().unwrap();
+                inner.is_reachable.then(|| act(&mut inner))
+            };
+            self.changed.send_replace(());
+            sleep(self.way()).await;
+            done.ok_or(Unreachable)
+        };
+        timeout(LIMIT, acting).await.unwrap_or(Err(Unreachable))
+    }
+}
+
+impl Inner {
+    fn add(&mut self, by: Replica, event: Event) -> Position {
+        let position = Position(0, self.entries.len() as u64 + 1);
+        self.entries.push(Entry {
+            position,
+            by,
+            at: Instant::now(),
+            event,
+        });
+        position
+    }
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Written")
+    }
+}
+
+#[async_trait]
+impl Ledger for Written {
+    async fn note(&self, events: &[Event]) -> Result<(), Unreachable> {
+        let noted = self.memory.with(|inner| {
+            for event in events {
+                inner.add(self.me, *event);
+            }
+        });
+        noted.await
+    }
+
+    async fn begin(&self, begun: &Begun, seen: Position) -> Result<Option<Position>, Unreachable> {
+        let beginning = self.memory.with(|inner| {
+            let unseen = inner.entries.iter().filter(|it| it.position > seen);
+            let mut others = unseen.filter(|it| it.by != self.me);
+            let is_taken = others.any(|it| match &it.event {
+                Event::Begun(other) => {
+                    let are_counted = [other.takes, begun.takes]
+                        .iter()
+                        .all(|takes| *takes != Takes::Nothing);
+                    are_counted || other.tag == begun.tag
+                }
+                _ => false,
+            });
+            (!is_taken).then(|| inner.add(self.me, Event::Begun(*begun)))
+        });
+        beginning.await
+    }
+}
+
+impl Reader for Read {
+    async fn next(&mut self) -> News {
+        loop {
+            let news = {
+                let inner = self.memory.inner.lock().unwrap();
+                let is_reachable = inner.is_reachable && inner.way * 2 < LIMIT;
+                let entry = inner.entries.get(self.next).filter(|_| is_reachable);
+                match entry {
+                    Some(entry) => Some((News::Entry(entry.clone()), inner.way)),
+                    None if is_reachable && !self.is_reachable => {
+                        Some((News::Reachable, Duration::ZERO))
+                    }
+                    // That shows when something takes too long.
+                    None if !is_reachable && self.is_reachable => Some((News::Unreachable, LIMIT)),
+                    None => None,
+                }
+            };
+            match news {
+                Some((News::Entry(entry), way)) => {
+                    let arrives = entry.at + way;
+                    tokio::time::sleep_until(arrives).await;
+                    self.next += 1;
+                    return News::Entry(entry);
+                }
+                Some((news, after)) => {
+                    sleep(after).await;
+                    self.is_reachable = news == News::Reachable;
+                    return news;
+                }
+                None => {
+                    // The memory is always there.
+                    let _ = self.changed.changed().await;
+                }
+            }
+        }
+    }
+}
