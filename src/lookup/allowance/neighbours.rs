@@ -207,3 +207,6 @@ impl Neighbours {
 pub(super) fn count(requests: usize) -> f64 {
     requests as f64
 }
+
+#[cfg(test)]
+mod tests;
