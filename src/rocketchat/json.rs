@@ -108,6 +108,8 @@ mod tests {
             (r#"{"t":"\\ud83d \ud83d"}"#, "\\ud83d \u{fffd}"),
             (r#"{"t":"\\\ud83d"}"#, "\\\u{fffd}"),
             (r#"{"t":"\uD83D\uDE00"}"#, "\u{1f600}"),
+            (r#"{"t":"\u00e9\ud83d"}"#, "\u{e9}\u{fffd}"),
+            (r#"{"t":"\ud83d\ude00\ud83d"}"#, "\u{1f600}\u{fffd}"),
         ] {
             assert_eq!(title(body), json!(expected), "{body}");
         }

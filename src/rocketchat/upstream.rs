@@ -227,6 +227,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_clear_to_another_machine_can_be_read() {
+        for (base, is_readable) in [
+            ("http://chat", true),
+            ("http://192.0.2.1", true),
+            ("http://[2001:db8::1]", true),
+            ("http://localhost.example", true),
+            ("https://chat", false),
+            ("http://localhost:3000", false),
+            ("http://127.0.0.2", false),
+            ("http://[::1]:3000", false),
+        ] {
+            let base_url = BaseUrl::parse(base).unwrap();
+            assert_eq!(base_url.is_readable_on_the_way(), is_readable, "{base}");
+        }
+    }
+
+    #[test]
+    fn tls_is_spoken_to_a_proxy_that_says_so() {
+        for (url, is_https) in [("https://proxy:3128", true), ("http://proxy:3128", false)] {
+            assert_eq!(Proxy::parse(url).unwrap().is_https(), is_https, "{url}");
+        }
+    }
+
+    #[test]
     fn wrong_urls_are_refused() {
         for base in [
             "",
@@ -235,6 +259,8 @@ mod tests {
             "ftp://chat",
             "http://",
             "http://u:p@chat",
+            "http://u@chat",
+            "http://:p@chat",
             "http://chat?x=1",
             "http://chat#x",
             "http://chat:0",

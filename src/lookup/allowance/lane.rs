@@ -94,3 +94,64 @@ impl Drop for Counted<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::claim::Stage;
+
+    /// How long somebody is told to wait who enters now.
+    fn told(lane: &Arc<Lane>) -> (Duration, tokio::task::JoinHandle<Permit>) {
+        let claim = Claim::new();
+        let mut entering = Box::pin({
+            let (lane, claim) = (lane.clone(), claim.clone());
+            async move { lane.enter(&claim).await }
+        });
+        let waker = &mut std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(entering.as_mut().poll(waker).is_pending());
+        match claim.stage() {
+            Stage::Queued(turn) => {
+                let Turn {
+                    at,
+                    come_again_at,
+                    cause,
+                } = turn;
+                assert_eq!((at, cause), (come_again_at, Cause::ReadsInFlight));
+                (at - Instant::now(), tokio::spawn(entering))
+            }
+            stage => panic!("{stage:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_comes_when_those_before_are_through() {
+        let lane = Arc::new(Lane::new(2));
+        let claim = Claim::new();
+        let (one, other) = (lane.enter(&claim).await, lane.enter(&claim).await);
+        assert_eq!(claim.stage(), Stage::Begun);
+        sleep(Duration::from_millis(800)).await;
+        lane.leave(&one);
+        // An eighth of what was new.
+        let typical = Duration::from_millis(100);
+        let (first, second, third) = (told(&lane), told(&lane), told(&lane));
+        assert_eq!(
+            [first.0, second.0, third.0],
+            [typical, typical, typical * 2]
+        );
+        // Who leaves is waited for by nobody.
+        for task in [second.1, third.1] {
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        let fourth = told(&lane);
+        assert_eq!(fourth.0, typical);
+        sleep(Duration::from_millis(100)).await;
+        lane.leave(&other);
+        let typical = (typical * 7 + Duration::from_millis(900)) / 8;
+        assert_eq!(told(&lane).0, typical * 2);
+        drop(one);
+        first.1.await.expect("a permit");
+    }
+}

@@ -64,3 +64,41 @@ impl Marks {
             && self.suspended_until.is_none_or(|until| until <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREDENTIAL: [u8; 16] = [7; 16];
+    const INSTANT: Duration = Duration::from_millis(1);
+
+    fn head(status: u16) -> Head {
+        Head {
+            status,
+            rate_limit: None,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn who_is_not_limited_is_for_a_minute() {
+        let (mut marks, now) = (Marks::new(), Instant::now());
+        let credential = Fingerprint::from_bytes(CREDENTIAL);
+        marks.learn(credential, &head(200), now);
+        let end = now + UNLIMITED_FOR;
+        assert!(marks.is_unlimited(credential, end - INSTANT));
+        assert!(!marks.is_unlimited(credential, end));
+        assert!(marks.is_accepted(credential));
+    }
+
+    #[test]
+    fn nobody_is_after_a_refusal_for_a_minute() {
+        let (mut marks, now) = (Marks::new(), Instant::now());
+        let credential = Fingerprint::from_bytes(CREDENTIAL);
+        marks.learn(Fingerprint::from_bytes([8; 16]), &head(429), now);
+        let end = now + SUSPENDED_FOR;
+        marks.learn(credential, &head(200), end - INSTANT);
+        assert!(!marks.is_unlimited(credential, end - INSTANT));
+        assert!(marks.is_unlimited(credential, end));
+    }
+}
