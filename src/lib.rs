@@ -11,6 +11,7 @@
 //! | | [`api`] | from a gRPC request to a query, from an answer to a response |
 //! | | [`lookup`] | decorators between the two |
 //! | | [`rocketchat`] | from a query to a REST request, from JSON to a message |
+//! | | [`store`] | what replicas share, in Valkey or Redis |
 //! | | [`sandbox`] | a stand-in for Rocket.Chat, for the demo and the tests |
 //! | ground | [`route`], [`query`], [`claim`], [`exchange`], [`source`] | what is asked, by whom, how urgently, what came back, and the traits between |
 //! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`replicas`], [`metrics`], [`trace`], [`proto`], [`tls`], `sync` | what the rooms share beside that |
@@ -40,6 +41,7 @@ pub mod route;
 pub mod sandbox;
 pub mod server;
 pub mod source;
+pub mod store;
 mod sync;
 pub mod telemetry;
 pub mod tls;

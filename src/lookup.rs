@@ -21,7 +21,7 @@ mod retry;
 mod scripted;
 mod traced;
 
-pub use allowance::{Allowance, Common, Limit, Options as AllowanceOptions};
+pub use allowance::{Allowance, Common, CommonStanding, Limit, Options as AllowanceOptions};
 pub use answers::Answers;
 pub use bounded::Bounded;
 pub use breaker::Breaker;

@@ -126,8 +126,8 @@ pub enum News {
     Entry(Entry),
     /// From now on it can be written and read, and all that there was has been read.
     Reachable,
-    /// From now on it can't.
-    Unreachable,
+    /// From now on it can't, since this has failed.
+    Unreachable(String),
 }
 
 /// Reads the ledger, from what was written a minute ago on.

@@ -31,7 +31,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use self::common::Common;
+pub use self::common::{Common, Standing as CommonStanding};
 use self::{
     common::Sharing,
     lane::Lane,

@@ -9,7 +9,7 @@ mod names;
 mod reader;
 
 const TOP: &[&str] = &["cli", "app", "config", "telemetry"];
-const MIDDLE: &[&str] = &["server", "api", "lookup", "rocketchat", "sandbox"];
+const MIDDLE: &[&str] = &["server", "api", "lookup", "rocketchat", "store", "sandbox"];
 const GROUND: &[&str] = &[
     "route",
     "query",

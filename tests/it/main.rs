@@ -34,6 +34,7 @@ mod secrets;
 mod service_manager;
 mod shutdown;
 mod startup;
+mod store;
 mod support;
 mod tls;
 mod traces;

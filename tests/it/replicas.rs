@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use videoconf_facade::replicas::Replica;
 
 use crate::{
     load::{Callers, Load, load},
@@ -17,10 +18,14 @@ const SECOND: Duration = Duration::from_secs(1);
 /// So long a message to the ledger takes, or one from there.
 const WAY: Duration = Duration::from_micros(300);
 
+fn replica(fake: &Fake, ledger: &Memory) -> Arc<Lookups> {
+    let me = Replica::random();
+    let opened = ledger.open(me);
+    Arc::new(Lookups::replica(fake, me, opened, &ledger.key))
+}
+
 fn replicas(fake: &Fake, ledger: &Memory, count: usize) -> Vec<Arc<Lookups>> {
-    (0..count)
-        .map(|_| Arc::new(Lookups::replica(fake, ledger, &[])))
-        .collect()
+    (0..count).map(|_| replica(fake, ledger)).collect()
 }
 
 /// Lets callers of each call at each replica for `time`.
@@ -127,7 +132,7 @@ async fn replicas_come_and_go() {
     let callers = Callers::of("mia", 400);
     let added = async {
         tokio::time::sleep(SECOND * 20).await;
-        let added = Arc::new(Lookups::replica(&fake, &ledger, &[]));
+        let added = replica(&fake, &ledger);
         load(&added, callers, SECOND * 10).await
     };
     let _ = tokio::join!(

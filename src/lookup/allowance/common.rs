@@ -36,6 +36,20 @@ pub struct Common {
     pub tags: TagKey,
 }
 
+/// Whether the allowance is shared just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it is everybody's.
+    Together,
+    /// The ledger can't be written.
+    Apart {
+        /// There are so many parts, of which one is ours.
+        parts: usize,
+        /// What has failed.
+        why: String,
+    },
+}
+
 /// What `Common` is, in use.
 #[derive(Debug)]
 pub(super) struct Sharing {
@@ -53,13 +67,12 @@ impl Allowance {
     }
 
     /// Follows what is written in the ledger, and writes there, until this is dropped. Whoever was rejected
-    /// elsewhere is told to `rejected`; and `parts` how many parts of the limit there are when it can't be written any
-    /// more, and `None` when it can be again.
+    /// elsewhere is told to `rejected`; and `standing` whether it can be written, whenever that changes.
     pub async fn share(
         &self,
         mut reader: impl Reader,
         rejected: impl Fn(Fingerprint) + Send,
-        parts: impl Fn(Option<usize>) + Send,
+        standing: impl Fn(Standing) + Send,
     ) {
         let Some(sharing) = &self.0.sharing else {
             return;
@@ -78,9 +91,12 @@ impl Allowance {
                     }
                     News::Reachable => {
                         self.lock().join(Instant::now());
-                        parts(None);
+                        standing(Standing::Together);
                     }
-                    News::Unreachable => parts(Some(self.lock().part(Instant::now()))),
+                    News::Unreachable(why) => {
+                        let parts = self.lock().part(Instant::now());
+                        standing(Standing::Apart { parts, why });
+                    }
                 }
                 self.0.changed();
             }

@@ -21,13 +21,13 @@ use videoconf_facade::{
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
-    replicas::{Replica, TagKey},
+    replicas::{Ledger, Reader, Replica, TagKey},
     route::{INFO, Info},
     source::{Answer, Lookup, Upstream},
     telemetry::Instruments,
 };
 
-use super::{config, ledger::Memory};
+use super::config;
 
 /// How long a request or an answer travels.
 const WAY: Duration = Duration::from_millis(2);
@@ -338,19 +338,22 @@ impl Lookups {
         Self::with(fake, &config, allowance, FingerprintKey::random())
     }
 
-    /// One of the replicas before `fake` that share its allowance by `ledger`.
-    pub fn replica(fake: &Fake, ledger: &Memory, flags: &[&str]) -> Self {
-        let config = configured(flags);
-        let me = Replica::random();
-        let (written, read) = ledger.open(me);
+    /// One of the replicas before `fake` that share its allowance by a ledger, and make fingerprints with `key`.
+    pub fn replica(
+        fake: &Fake,
+        me: Replica,
+        (ledger, reader): (impl Ledger, impl Reader),
+        key: &FingerprintKey,
+    ) -> Self {
+        let config = configured(&[]);
         let common = Common {
             me,
-            ledger: Arc::new(written),
+            ledger: Arc::new(ledger),
             tags: TagKey::new(&[0; 32]),
         };
         let allowance = Allowance::new(config.allowance, Some(common));
-        let lookups = Self::with(fake, &config, allowance.clone(), ledger.key.clone());
-        let sharing = async move { allowance.share(read, |_| (), |_| ()).await };
+        let lookups = Self::with(fake, &config, allowance.clone(), key.clone());
+        let sharing = async move { allowance.share(reader, |_| (), |_| ()).await };
         Self {
             _sharing: Some(AbortOnDropHandle::new(tokio::spawn(sharing))),
             ..lookups

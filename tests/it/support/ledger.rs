@@ -170,7 +170,9 @@ impl Reader for Read {
                         Some((News::Reachable, Duration::ZERO))
                     }
                     // That shows when something takes too long.
-                    None if !is_reachable && self.is_reachable => Some((News::Unreachable, LIMIT)),
+                    None if !is_reachable && self.is_reachable => {
+                        Some((News::Unreachable("no way".to_owned()), LIMIT))
+                    }
                     None => None,
                 }
             };

@@ -1,0 +1,327 @@
+//! The ledger as a stream, whose order and time are the store's.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redis::{
+    AsyncCommands, FromRedisValue, RedisResult, Script,
+    aio::MultiplexedConnection,
+    streams::{StreamId, StreamMaxlen, StreamReadOptions, StreamReadReply},
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    entries,
+    link::{Link, WAITING},
+};
+use crate::replicas::{
+    Begun, Entry, Event, Ledger, News, Position, Reader, Replica, Unreachable, Waits,
+};
+
+/// How many entries are kept, or a few more. A replica that is new reads them.
+const MAX_ENTRIES: usize = 10_000;
+
+/// For how long they are kept when nobody writes any more.
+const KEPT_FOR: Duration = Duration::from_mins(10);
+
+/// How far back a replica reads that is new.
+const HISTORY: Duration = Duration::from_mins(1);
+
+/// How many entries are read at a time.
+const BATCH: usize = 1000;
+
+/// Between two tries to get there.
+const RETRY_EVERY: Duration = Duration::from_millis(400);
+
+/// Begins a read unless somebody else was first. KEYS: the ledger; ARGV: the last position that is known, who
+/// begins it, what it reads, what it takes, how many entries are kept, and its fields.
+static BEGIN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+')) do
+          local fields = {}
+          for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+          if fields.kind == 'begun' and fields.by ~= ARGV[2] then
+            local counts = fields.takes == 'one' or fields.takes == 'one-for-a-stranger'
+            if counts and ARGV[4] ~= 'nothing' or fields.tag == ARGV[3] then return false end
+          end
+        end
+        return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+        ",
+    )
+});
+
+/// The ledger, as it is written.
+pub struct Written {
+    link: Arc<Link>,
+    key: String,
+    me: Replica,
+}
+
+/// The ledger, as it is read.
+pub struct Read {
+    link: Arc<Link>,
+    key: String,
+    me: Replica,
+    last: Position,
+    unread: VecDeque<Entry>,
+    state: State,
+}
+
+enum State {
+    /// There is no way to it, and another one is looked for then.
+    Away(Instant),
+    Reading(Reading),
+}
+
+struct Reading {
+    connection: MultiplexedConnection,
+    clock: Clock,
+    /// Whether that it can be reached was told.
+    is_told: bool,
+}
+
+/// What the store's clock said, and when.
+#[derive(Clone, Copy)]
+struct Clock {
+    at: Instant,
+    /// Since the epoch.
+    said: Duration,
+}
+
+impl Written {
+    pub(super) fn new(link: Arc<Link>, key: String, me: Replica) -> Self {
+        Self { link, key, me }
+    }
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Ledger for Written {
+    async fn note(&self, events: &[Event]) -> Result<(), Unreachable> {
+        let pipeline = writing(&self.key, self.me, events);
+        let written = self.link.write(|connection| {
+            Box::pin(async move { pipeline.query_async::<()>(connection).await })
+        });
+        written.await.ok_or(Unreachable)
+    }
+
+    async fn begin(&self, begun: &Begun, seen: Position) -> Result<Option<Position>, Unreachable> {
+        let fields = entries::fields(self.me, &Event::Begun(*begun));
+        let mut script = BEGIN.prepare_invoke();
+        script.key(&self.key).arg(seen.to_string());
+        // As they stand among its fields.
+        for name in ["by", "tag", "takes"] {
+            let field = fields.iter().find(|(it, _)| *it == name);
+            script.arg(field.map(|(_, text)| text));
+        }
+        script.arg(MAX_ENTRIES);
+        for (name, text) in &fields {
+            script.arg(*name).arg(text);
+        }
+        let beginning = self.link.write(|connection| {
+            Box::pin(async move { script.invoke_async::<Option<Position>>(connection).await })
+        });
+        beginning.await.ok_or(Unreachable)
+    }
+}
+
+/// Adds these events.
+fn writing(key: &str, me: Replica, events: &[Event]) -> redis::Pipeline {
+    let mut pipeline = redis::pipe();
+    for event in events {
+        let fields = entries::fields(me, event);
+        pipeline
+            .xadd_maxlen(key, StreamMaxlen::Approx(MAX_ENTRIES), "*", &fields)
+            .ignore();
+    }
+    let kept_for = i64::try_from(KEPT_FOR.as_secs()).unwrap_or(i64::MAX);
+    pipeline.expire(key, kept_for).ignore();
+    pipeline
+}
+
+impl Read {
+    pub(super) fn new(link: Arc<Link>, key: String, me: Replica) -> Self {
+        Self {
+            link,
+            key,
+            me,
+            last: Position::default(),
+            unread: VecDeque::new(),
+            state: State::Away(Instant::now()),
+        }
+    }
+
+    /// Gets there, and reads what there is.
+    async fn arrive(&mut self) -> RedisResult<()> {
+        let mut connection = self.link.connect().await?;
+        let clock = Clock::of(&mut connection).await?;
+        // That it can be written, too.
+        let alive = [Event::Alive(Waits::default())];
+        writing(&self.key, self.me, &alive)
+            .query_async::<()>(&mut connection)
+            .await?;
+        if self.last == Position::default() {
+            let since = clock.said.saturating_sub(HISTORY).as_millis();
+            self.last = Position(u64::try_from(since).unwrap_or_default(), 0);
+        }
+        let mut reading = Reading {
+            connection,
+            clock,
+            is_told: false,
+        };
+        while self
+            .read(&mut reading, StreamReadOptions::default())
+            .await?
+            == BATCH
+        {}
+        self.state = State::Reading(reading);
+        Ok(())
+    }
+
+    /// Reads some of what stands behind what was read: how many entries.
+    async fn read(
+        &mut self,
+        reading: &mut Reading,
+        options: StreamReadOptions,
+    ) -> RedisResult<usize> {
+        let options = options.count(BATCH);
+        let last = self.last.to_string();
+        let connection = &mut reading.connection;
+        let reply: Option<StreamReadReply> = connection
+            .xread_options(&[&self.key], &[last], &options)
+            .await?;
+        let read = reply
+            .into_iter()
+            .flat_map(|it| it.keys)
+            .flat_map(|it| it.ids);
+        let mut count = 0;
+        for entry in read {
+            count += 1;
+            self.take(&entry, &reading.clock);
+        }
+        Ok(count)
+    }
+
+    fn take(&mut self, entry: &StreamId, clock: &Clock) {
+        let Some(position) = Position::parse(&entry.id) else {
+            return;
+        };
+        self.last = position;
+        let text = |value| FromRedisValue::from_redis_value_ref(value).ok();
+        let fields: HashMap<String, String> = entry
+            .map
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
+            .collect();
+        if let Some((by, event)) = entries::event(&fields) {
+            self.unread.push_back(Entry {
+                position,
+                by,
+                at: clock.moment(Duration::from_millis(position.0)),
+                event,
+            });
+        }
+    }
+
+    /// There is no way to it any more.
+    fn leave(&mut self) {
+        self.unread.clear();
+        self.state = State::Away(Instant::now() + RETRY_EVERY);
+    }
+}
+
+impl Reader for Read {
+    async fn next(&mut self) -> News {
+        loop {
+            if let Some(entry) = self.unread.pop_front() {
+                return News::Entry(entry);
+            }
+            match &mut self.state {
+                State::Away(until) => {
+                    sleep_until(*until).await;
+                    if let Err(error) = self.arrive().await {
+                        self.link.lose(&error);
+                        self.leave();
+                    }
+                }
+                State::Reading(reading) if !reading.is_told => {
+                    reading.is_told = true;
+                    return News::Reachable;
+                }
+                State::Reading(reading) => {
+                    let mut reading = Reading {
+                        connection: reading.connection.clone(),
+                        ..*reading
+                    };
+                    let link = self.link.clone();
+                    let waiting = usize::try_from(WAITING.as_millis()).unwrap_or(usize::MAX);
+                    let options = StreamReadOptions::default().block(waiting);
+                    tokio::select! {
+                        biased;
+                        why = link.lost() => {
+                            self.leave();
+                            return News::Unreachable(why);
+                        }
+                        read = self.read(&mut reading, options) => {
+                            if let Err(error) = read {
+                                link.lose(&error);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Clock {
+    /// As it is now.
+    async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
+        let before = Instant::now();
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
+        Ok(Self {
+            at: before + before.elapsed() / 2,
+            said: Duration::from_secs(seconds) + Duration::from_micros(micros),
+        })
+    }
+
+    /// When it says `said`.
+    fn moment(&self, said: Duration) -> Instant {
+        let ago = self.said.saturating_sub(said);
+        let earlier = self.at.checked_sub(ago).unwrap_or(self.at);
+        earlier + said.saturating_sub(self.said)
+    }
+}
+
+impl Position {
+    fn parse(text: &str) -> Option<Self> {
+        let (millis, number) = text.split_once('-')?;
+        Some(Self(millis.parse().ok()?, number.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl FromRedisValue for Position {
+    fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
+        let text = String::from_redis_value(value)?;
+        Self::parse(&text).ok_or_else(|| "not the id of an entry".into())
+    }
+}
