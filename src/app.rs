@@ -16,8 +16,8 @@ use crate::{
     api,
     config::Config,
     lookup::{
-        Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Observed, Remember, Retry,
-        Traced,
+        Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Elsewhere, Observed,
+        Publish, Remember, Retry, Shelves, Traced,
     },
     metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, Users, names},
     proto,
@@ -60,7 +60,14 @@ pub fn source(
 ) -> Result<impl ConferenceSource + use<>, String> {
     let client = Client::new(config.upstream.clone())?;
     let allowance = Allowance::new(config.allowance, None);
-    Ok(lookup(client, config, instruments, allowance))
+    let shelves = Shelves::own(answers(config));
+    Ok(lookup(client, config, instruments, allowance, shelves))
+}
+
+/// The memory of a process.
+#[must_use]
+pub fn answers<P: Parameters>(config: &Config) -> Answers<P> {
+    Answers::new(config.max_cache_bytes, config.freshness.stale_for)
 }
 
 /// The source stack of one route, before whatever asks Rocket.Chat, innermost first.
@@ -69,21 +76,24 @@ pub fn lookup<P: Parameters, U: Upstream<P>>(
     config: &Config,
     instruments: &Instruments,
     allowance: Allowance,
+    shelves: Shelves<P>,
 ) -> impl Lookup<P> + use<P, U> {
     let Instruments { metrics, tracer } = instruments;
     let requests = config.upstream.base_url.target(P::ROUTE);
     let requests = Requests::new(tracer.clone(), P::ROUTE, requests);
     allowance.watch(metrics, P::ROUTE);
-    let answers = Answers::new(config.max_cache_bytes, config.freshness.stale_for);
 
     let source = Observed::new(client, Attempts::new(metrics, P::ROUTE), requests); // innermost, since each attempt counts
     let source = Bounded::new(source, config.request_timeout); // from when it is sent
+    let source = Publish::new(source, shelves.clone()); // before the end of a turn is told
     let source = Budget::new(source, allowance, Turns::new(metrics)); // one unit an attempt, so inside of retry
     let source = Retry::new(source); // outside of the attempts that it adds
     let source = Breaker::new(source).watch(metrics, P::ROUTE); // what isn't tried isn't repeated
-    let source = Remember::new(source, answers.clone()); // inside of who may leave
+    let fresh_for = config.freshness.fresh_for;
+    let source = Elsewhere::new(source, shelves.clone(), fresh_for); // outside of all that is about our own reads
+    let source = Remember::new(source, shelves.answers.clone()); // inside of who may leave
     let source = Coalesce::new(source, Flights::new(metrics)); // here callers end and reads begin
-    let source = Cache::new(source, answers, config.freshness); // outside of reads: none is the best one
+    let source = Cache::new(source, shelves, config.freshness); // outside of reads: none is the best one
     Traced::new(source, tracer.clone()) // outermost: whatever a call waits for is within its span
 }
 

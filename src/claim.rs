@@ -87,6 +87,8 @@ struct State {
     since: Instant,
     /// The latest deadline of all callers.
     deadline: Option<Instant>,
+    /// The strictest wish of all callers: what was read before that won't do.
+    not_before: Option<Instant>,
     refresh: Option<Refresh>,
 }
 
@@ -122,14 +124,16 @@ impl Claim {
             waiting: 0,
             since: Instant::now(),
             deadline: None,
+            not_before: None,
             refresh: None,
         });
         Self(Arc::new(states))
     }
 
-    /// One more caller waits, until `deadline` at the latest. `None` if the read was dropped.
+    /// One more caller waits, until `deadline` at the latest, for an answer that wasn't read before `not_before`.
+    /// `None` if the read was dropped.
     #[must_use]
-    pub fn wait(&self, deadline: Instant) -> Option<Watching> {
+    pub fn wait(&self, deadline: Instant, not_before: Option<Instant>) -> Option<Watching> {
         let is_in_time = self.change_unless_dropped(|state| {
             let is_first = state.waiting == 0;
             if is_first {
@@ -137,6 +141,7 @@ impl Claim {
             }
             state.waiting += 1;
             state.deadline = state.deadline.max(Some(deadline));
+            state.not_before = state.not_before.max(not_before);
             // It is more urgent now, so what was guessed before doesn't hold.
             let is_guessed = matches!(state.stage, Stage::Queued(_));
             if is_first && is_guessed {
@@ -177,6 +182,23 @@ impl Claim {
             };
         });
         is_sent
+    }
+
+    /// An answer was read at `read_at` by somebody else. If that is good enough for all who wait, it is as if this
+    /// read had been sent then; false if it isn't.
+    #[must_use]
+    pub fn accept(&self, read_at: Instant) -> bool {
+        let mut is_accepted = false;
+        self.0.send_if_modified(|state| {
+            is_accepted = state.stage != Stage::Dropped
+                && state.not_before.is_none_or(|limit| limit <= read_at)
+                && state.refresh.is_none_or(|known| known.read_at < read_at);
+            if is_accepted {
+                state.stage = Stage::Sent(read_at);
+            }
+            is_accepted
+        });
+        is_accepted
     }
 
     /// How far the read has got.

@@ -2,9 +2,10 @@
 //! out with its line of the source stack.
 //!
 //! From a caller inwards: [`Traced`] is seen in traces, [`Cache`] gives what is known, [`Coalesce`]
-//! makes one read of many, [`Remember`] keeps what comes back, [`Breaker`] knows when there is nothing
-//! to be had, [`Retry`] asks twice, [`Budget`] waits for a turn of the [`Allowance`], [`Bounded`] ends
-//! what takes too long, [`Observed`] notes attempts. [`Direct`] stands for [`Cache`], [`Coalesce`] and
+//! makes one read of many, [`Remember`] keeps what comes back, [`Elsewhere`] takes what replicas have
+//! read, [`Breaker`] knows when there is nothing to be had, [`Retry`] asks twice, [`Budget`] waits for a
+//! turn of the [`Allowance`], [`Publish`] lets replicas have what was read, [`Bounded`] ends what takes
+//! too long, [`Observed`] notes attempts. [`Direct`] stands for [`Cache`], [`Coalesce`] and
 //! [`Remember`] where nothing is shared.
 
 mod allowance;
@@ -15,6 +16,7 @@ mod budget;
 mod cache;
 mod coalesce;
 mod direct;
+mod elsewhere;
 mod observed;
 mod retry;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub use budget::Budget;
 pub use cache::{Cache, Freshness, Remember};
 pub use coalesce::Coalesce;
 pub use direct::Direct;
+pub use elsewhere::{CommonShelf, Elsewhere, Publish, Shelves};
 pub use observed::Observed;
 pub use retry::Retry;
 pub use traced::Traced;

@@ -1,14 +1,21 @@
 //! What replicas that share Rocket.Chat's limit tell each other, and the traits of what carries it: a ledger
-//! that all of them write and read, in one order.
+//! that all of them write and read, in one order, and a shelf for what they have read.
 
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use ring::hmac::{self, HMAC_SHA256};
 
-use crate::{credentials::Fingerprint, exchange::Head, query::Key, route::Parameters};
+use crate::{
+    credentials::Fingerprint,
+    error::Error,
+    exchange::{Head, Moment},
+    query::Key,
+    route::Parameters,
+};
 
 /// A process among those that share. Its name is made anew with each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,6 +124,29 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// Begins a read, and says where that stands, unless another replica was first: `None` if there is a read
     /// behind `seen` that takes of the limit, if this one does too, or one of the same.
     async fn begin(&self, begun: &Begun, seen: Position) -> Result<Option<Position>, Unreachable>;
+}
+
+/// What Rocket.Chat said, as replicas keep it for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When the request for it was sent.
+    pub read_at: Moment,
+    /// The answer, in a form that is its own, or a refusal.
+    pub said: Result<Bytes, Error>,
+}
+
+/// Where replicas keep what they have read. No operation takes long, or it has failed.
+#[async_trait]
+pub trait Shelf: fmt::Debug + Send + Sync + 'static {
+    /// What was kept last for what `tag` stands for, unless `credential` was rejected since. `None` if there is nothing,
+    /// or nobody can get there.
+    async fn get(&self, tag: Tag, credential: Fingerprint) -> Option<Kept>;
+
+    /// Keeps it. It is nobody's fault if that fails.
+    async fn put(&self, tag: Tag, kept: &Kept);
+
+    /// Whatever was kept of `credential` until `at` doesn't hold any more.
+    async fn reject(&self, credential: Fingerprint, at: Moment);
 }
 
 /// What there is to be read in the ledger.

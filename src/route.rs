@@ -5,6 +5,7 @@
 
 use std::{fmt, hash::Hash};
 
+use bytes::Bytes;
 use http::Method;
 
 use crate::{call_id::CallId, proto::Conference};
@@ -55,6 +56,12 @@ pub trait Parameters: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
 
 /// An answer that can be kept for others who ask the same. Clones are cheap.
 pub trait Keepable: Clone + fmt::Debug + Send + Sync + 'static {
+    /// It as bytes, for those who keep it elsewhere.
+    fn to_bytes(&self) -> Bytes;
+
+    /// What was [`to_bytes`](Self::to_bytes). `None` if it isn't.
+    fn from_bytes(bytes: Bytes) -> Option<Self>;
+
     /// How much memory it takes, in bytes.
     fn size(&self) -> usize;
 
@@ -63,6 +70,14 @@ pub trait Keepable: Clone + fmt::Debug + Send + Sync + 'static {
 }
 
 impl Keepable for Conference {
+    fn to_bytes(&self) -> Bytes {
+        self.encoded().clone()
+    }
+
+    fn from_bytes(bytes: Bytes) -> Option<Self> {
+        Self::from_encoded(bytes)
+    }
+
     fn size(&self) -> usize {
         self.encoded().len()
     }

@@ -16,14 +16,16 @@ fn who_joins_a_claim_is_served_or_told_that_it_is_too_late() {
     every_order(|| {
         let claim = Claim::new();
         let deadline = Instant::now() + Duration::from_hours(1);
-        let first = claim.wait(deadline).expect("a claim that has just begun");
+        let first = claim
+            .wait(deadline, None)
+            .expect("a claim that has just begun");
         block_on(async {
             let reader = spawn({
                 let claim = claim.clone();
                 async move { claim.send(Instant::now()) }
             });
             let leaving = spawn(async move { drop(first) });
-            let second = claim.wait(deadline);
+            let second = claim.wait(deadline, None);
             let is_sent = reader.await.unwrap();
             leaving.await.unwrap();
             match (is_sent, claim.stage()) {

@@ -49,7 +49,9 @@ fn unlimited() -> Head {
 async fn read(allowance: Allowance, user: &'static str, answer: Head) {
     let claim = Claim::new();
     let deadline = Instant::now() + Duration::from_hours(2);
-    let _waiting = claim.wait(deadline).expect("a claim that has just begun");
+    let _waiting = claim
+        .wait(deadline, None)
+        .expect("a claim that has just begun");
     let mut ticket = allowance
         .turn(fingerprint(user), None, &claim)
         .await
@@ -105,7 +107,9 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
                 async move {
                     let claim = Claim::new();
                     let deadline = Instant::now() + Duration::from_hours(2);
-                    let _waiting = claim.wait(deadline).expect("a claim that has just begun");
+                    let _waiting = claim
+                        .wait(deadline, None)
+                        .expect("a claim that has just begun");
                     select! {
                         biased;
                         _ = left => {}

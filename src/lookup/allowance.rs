@@ -31,7 +31,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use self::common::{Common, Standing as CommonStanding};
+pub use self::common::{Common, Standing as CommonStanding, Watched};
 use self::{
     common::Sharing,
     lane::Lane,

@@ -139,7 +139,7 @@ impl<P: Parameters> Answers<P> {
 
     /// Drops what was told to this credential. That is looked for only if there can be any, since
     /// anybody can have made-up credentials rejected.
-    fn forget(&self, credential: Fingerprint) {
+    pub fn forget(&self, credential: Fingerprint) {
         if !self.holders.contains_key(&credential) {
             return;
         }

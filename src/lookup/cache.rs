@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Answers, Coalesce, answers::Known};
+use super::{Answers, Coalesce, Shelves, answers::Known};
 use crate::{
     claim::Refresh,
     error::Error,
@@ -30,7 +30,7 @@ pub struct Freshness {
 #[derive(Debug)]
 pub struct Cache<S, P: Parameters> {
     inner: Coalesce<S, P>,
-    answers: Answers<P>,
+    shelves: Shelves<P>,
     freshness: Freshness,
 }
 
@@ -42,14 +42,18 @@ pub struct Remember<S, P: Parameters> {
 }
 
 impl<S, P: Parameters> Cache<S, P> {
-    /// Answers from `answers`, or from `inner`.
+    /// Answers from `shelves`, or from `inner`.
     #[must_use]
-    pub fn new(inner: Coalesce<S, P>, answers: Answers<P>, freshness: Freshness) -> Self {
+    pub fn new(inner: Coalesce<S, P>, shelves: Shelves<P>, freshness: Freshness) -> Self {
         Self {
             inner,
-            answers,
+            shelves,
             freshness,
         }
+    }
+
+    fn known(&self, query: &Query<P>, caller: &Caller) -> Option<Known<P::Answer>> {
+        self.shelves.answers.get(&query.key, caller.arrived)
     }
 
     /// Whether what is `known` is given without a read.
@@ -84,7 +88,11 @@ impl<S, P: Parameters> Cache<S, P> {
 
 impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
-        let known = match self.answers.get(&query.key, caller.arrived) {
+        let mut known = self.known(query, caller);
+        if known.is_none() && self.shelves.look(&query.key).await.is_some() {
+            known = self.known(query, caller);
+        }
+        let known = match known {
             Some(known) if self.is_fresh(&known, caller) => {
                 caller.record.answered(Origin::Memory, known.read_at.at);
                 return known.into_answer();
@@ -102,6 +110,9 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
             // It is an answer, too, and what was known before doesn't hold any more.
             Some(Err(refusal)) if refusal.is_refusal() => Err(refusal),
             _ => {
+                // A replica may have read it meanwhile.
+                let newer = self.known(query, caller).map(Known::into_answer);
+                let answer = newer.and_then(Result::ok).unwrap_or(answer);
                 caller.record.answered(Origin::Memory, answer.read_at.at);
                 Ok(answer)
             }

@@ -151,7 +151,9 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Coalesce<S, P> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
         let deadline = caller.deadline.at;
         let time = caller.deadline.remaining();
-        let seat = self.board(query, caller, |claim| claim.wait(deadline));
+        let max_age = caller.max_age;
+        let not_before = max_age.and_then(|max_age| caller.arrived.checked_sub(max_age));
+        let seat = self.board(query, caller, |claim| claim.wait(deadline, not_before));
         let origin = seat.origin;
         let answer = seat.outcome(deadline - LEAD.min(time / 10)).await?;
         caller.record.answered(origin, answer.read_at.at);

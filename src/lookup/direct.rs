@@ -31,7 +31,7 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Direct<S> {
         let journal = Journal::within(trace.clone());
         caller.record.waits_for(journal.clone());
         let claim = Claim::new();
-        let _waiting = claim.wait(caller.deadline.at);
+        let _waiting = claim.wait(caller.deadline.at, None);
         let attempt = Attempt {
             claim,
             deadline: Some(caller.deadline),

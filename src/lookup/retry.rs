@@ -140,7 +140,7 @@ mod tests {
         });
         let attempt = attempt();
         let began = Instant::now();
-        let waiting = attempt.claim.wait(began + time).expect("a claim");
+        let waiting = attempt.claim.wait(began + time, None).expect("a claim");
         let leaves = async {
             sleep(stays).await;
             drop(waiting);

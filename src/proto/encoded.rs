@@ -69,6 +69,16 @@ impl Conference {
         }
     }
 
+    /// One that was encoded elsewhere. `None` if it isn't a conference.
+    #[must_use]
+    pub fn from_encoded(encoded: Bytes) -> Option<Self> {
+        let conference = VideoConference::decode(encoded.clone()).ok()?;
+        Some(Self {
+            encoded,
+            has_ended: conference.ended_at.is_some(),
+        })
+    }
+
     /// The encoded message.
     #[must_use]
     pub fn encoded(&self) -> &Bytes {

@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use videoconf_facade::replicas::Replica;
+use tokio::time::{Instant, sleep, timeout};
+use videoconf_facade::{
+    error::{Error, UpstreamText},
+    replicas::Replica,
+};
 
 use crate::{
     load::{Callers, Load, load},
     support::{
-        fake::{Fake, Lookups},
+        fake::{Fake, Lookups, counts, failed, found},
         ledger::Memory,
     },
 };
@@ -21,7 +25,8 @@ const WAY: Duration = Duration::from_micros(300);
 fn replica(fake: &Fake, ledger: &Memory) -> Arc<Lookups> {
     let me = Replica::random();
     let opened = ledger.open(me);
-    Arc::new(Lookups::replica(fake, me, opened, &ledger.key))
+    let shelf = ledger.clone();
+    Arc::new(Lookups::replica(fake, me, opened, shelf, &ledger.key))
 }
 
 fn replicas(fake: &Fake, ledger: &Memory, count: usize) -> Vec<Arc<Lookups>> {
@@ -80,9 +85,9 @@ async fn ledger_in_trouble(trouble: impl Fn(&Memory), end: impl Fn(&Memory)) {
     let ledger = Memory::new(WAY);
     let replicas = replicas(&fake, &ledger, 3);
     let changes = async {
-        tokio::time::sleep(SECOND * 10).await;
+        sleep(SECOND * 10).await;
         trouble(&ledger);
-        tokio::time::sleep(SECOND * 5).await;
+        sleep(SECOND * 5).await;
         end(&ledger);
     };
     let (loads, ()) = tokio::join!(
@@ -131,13 +136,13 @@ async fn replicas_come_and_go() {
     let killed = replicas.pop().expect("one");
     let callers = Callers::of("mia", 400);
     let added = async {
-        tokio::time::sleep(SECOND * 20).await;
+        sleep(SECOND * 20).await;
         let added = replica(&fake, &ledger);
         load(&added, callers, SECOND * 10).await
     };
     let _ = tokio::join!(
         load(&replicas[0], callers, SECOND * 30),
-        tokio::time::timeout(SECOND * 10, async {
+        timeout(SECOND * 10, async {
             // With whatever it was doing.
             load(&killed, callers, SECOND * 30).await;
             drop(killed);
@@ -148,4 +153,142 @@ async fn replicas_come_and_go() {
         let (reads, refused) = reads_between(&fake, SECOND * from, SECOND * to);
         assert!(reads >= least && refused == 0, "{from}: {reads} {refused}");
     }
+}
+
+/// As good as one process: each call is read once, and not once by each.
+#[tokio::test(start_paused = true)]
+async fn forty_calls_are_as_young_as_with_one_process() {
+    let fake = Fake::limited();
+    let replicas = replicas(&fake, &Memory::new(WAY), 3);
+    let time = SECOND * 30;
+    let loads = load_all(&replicas, Callers::of("mia", 40), time).await;
+    assert_eq!(fake.refusals(), 0);
+    let reads = fake.reads().iter().filter(|read| read.at <= time).count();
+    assert!(reads * 100 >= 95 * 150, "{reads} of 150");
+    let filled = SECOND * 9;
+    for load in &loads {
+        assert!(load.refused_after(filled).is_empty());
+        let oldest = load.oldest_after(filled);
+        assert!(oldest <= SECOND * 10, "{oldest:?}");
+    }
+    let first_fill = fake.reads().into_iter().take(40);
+    let calls = counts(first_fill.map(|read| read.call_id));
+    assert!(calls.len() >= 38, "{}", calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_has_read_all_know() {
+    let fake = Fake::limited();
+    let ledger = Memory::new(WAY);
+    let replicas = replicas(&fake, &ledger, 2);
+    sleep(SECOND).await;
+    let first = replicas[0].ask("mia", "x").await.answer;
+    let same = replicas[1].ask("mia", "x").await;
+    assert_eq!(same.answer, first);
+    // One that is new, too, and it needn't be fresh.
+    sleep(SECOND * 5).await;
+    let added = replica(&fake, &ledger);
+    fake.behave(|_| found().after(SECOND * 5));
+    sleep(SECOND).await;
+    assert_eq!(added.ask("mia", "x").await.answer, first);
+    assert_eq!(fake.reads().len(), 2, "it is read anew behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_all_replicas_wait_for_one_read() {
+    let fake = Fake::limited();
+    let replicas = replicas(&fake, &Memory::new(WAY), 3);
+    sleep(SECOND).await;
+    fake.behave(|_| found().after(SECOND / 2));
+    let calls = replicas.iter().map(|replica| replica.ask("mia", "x"));
+    let heard = join_all(calls).await;
+    assert_eq!(fake.reads().len(), 1);
+    for heard in heard {
+        heard.answer.expect("an answer");
+        assert!(heard.took < SECOND * 6 / 10, "{:?}", heard.took);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_accepts_no_older_answer_has_one_read() {
+    let fake = Fake::limited();
+    let replicas = replicas(&fake, &Memory::new(WAY), 2);
+    sleep(SECOND).await;
+    fake.behave(|_| found().after(SECOND / 2));
+    let now = Some(Duration::ZERO);
+    let late = async {
+        sleep(SECOND / 4).await;
+        let arrived = Instant::now();
+        let heard = replicas[1].ask_for("mia", "x", now, SECOND * 2).await;
+        assert!(heard.answer.expect("an answer") >= arrived);
+    };
+    let (first, ()) = tokio::join!(replicas[0].ask("mia", "x"), late);
+    first.answer.expect("an answer");
+    assert_eq!(fake.reads().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_dies_is_replaced_within_a_second() {
+    let fake = Fake::limited();
+    let mut replicas = replicas(&fake, &Memory::new(WAY), 2);
+    sleep(SECOND).await;
+    let mut is_first = true;
+    fake.behave(move |_| {
+        let after = if std::mem::take(&mut is_first) { 60 } else { 0 };
+        found().after(SECOND * after)
+    });
+    let killed = replicas.pop().expect("one");
+    let kill = async {
+        let asking = timeout(SECOND / 4, killed.ask("mia", "x"));
+        assert!(asking.await.is_err());
+        drop(killed);
+    };
+    let other = async {
+        sleep(SECOND / 8).await;
+        replicas[0].ask("mia", "x").await
+    };
+    let ((), heard) = tokio::join!(kill, other);
+    heard.answer.expect("an answer");
+    assert!(heard.took < SECOND * 5 / 4, "{:?}", heard.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_never_cross_credentials() {
+    let fake = Fake::limited();
+    fake.behave(|read| match &*read.user {
+        "mia" => found(),
+        _ => failed(400, rejected()),
+    });
+    let replicas = replicas(&fake, &Memory::new(WAY), 2);
+    for replica in replicas.iter().cycle().take(6) {
+        let (mia, jane) = tokio::join!(replica.ask("mia", "x"), replica.ask("jane", "x"));
+        mia.answer.expect("hers");
+        assert_eq!(jane.answer, Err(rejected()));
+        sleep(SECOND / 4).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_drops_what_all_were_told() {
+    let fake = Fake::limited();
+    let ledger = Memory::new(WAY);
+    let replicas = replicas(&fake, &ledger, 2);
+    sleep(SECOND).await;
+    for replica in &replicas {
+        replica.ask("mia", "x").await.answer.expect("an answer");
+    }
+    fake.behave(|_| failed(401, Error::CredentialsRejected).unlimited());
+    let other_call = replicas[0].ask("mia", "y").await;
+    assert_eq!(other_call.answer, Err(Error::CredentialsRejected));
+    // The others hear of it within milliseconds.
+    sleep(Duration::from_millis(10)).await;
+    // Nor is it found by one that is new.
+    for replica in [&replicas[1], &replica(&fake, &ledger)] {
+        let heard = replica.ask("mia", "x").await;
+        assert_eq!(heard.answer, Err(Error::CredentialsRejected));
+    }
+}
+
+fn rejected() -> Error {
+    Error::UpstreamRejected(UpstreamText::default())
 }

@@ -7,6 +7,7 @@ mod deviations;
 
 use std::{env, sync::LazyLock, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderValue, Method};
 use shuttle::scheduler::{DfsScheduler, RandomScheduler};
 use tokio::time::Instant;
@@ -52,6 +53,14 @@ impl Parameters for Number {
 pub struct Which(pub usize);
 
 impl Keepable for Which {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn from_bytes(_: Bytes) -> Option<Self> {
+        None
+    }
+
     fn size(&self) -> usize {
         size_of::<Self>()
     }

@@ -18,7 +18,7 @@ use crate::{
         Unreachable,
     },
     route::Parameters,
-    sync::{Notify, select, sleep_until},
+    sync::{Notify, select, sleep_until, watch},
 };
 
 /// How long a turn that another replica had first is tried for again at the latest. What that one wrote is
@@ -58,12 +58,64 @@ pub(super) struct Sharing {
     pub unwritten: Notify,
 }
 
+/// Whether a replica reads what somebody here wants to know.
+#[derive(Debug)]
+pub struct Watched {
+    allowance: Allowance,
+    tag: Tag,
+    /// There until the end.
+    reading: Option<watch::Receiver<Option<Instant>>>,
+}
+
+impl Watched {
+    /// Waits until one does: since when.
+    pub async fn begun(&mut self) -> Instant {
+        loop {
+            if let Some(since) = self.changed_to(Option::is_some).await {
+                return since;
+            }
+        }
+    }
+
+    /// Waits until none does any more.
+    pub async fn over(&mut self) {
+        self.changed_to(Option::is_none).await;
+    }
+
+    async fn changed_to(&mut self, is_it: impl FnMut(&Option<Instant>) -> bool) -> Option<Instant> {
+        let reading = self.reading.as_mut()?;
+        // What it is sent by is kept as long as this is.
+        reading.wait_for(is_it).await.ok().and_then(|it| *it)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        drop(self.reading.take());
+        if let Some(others) = &mut self.allowance.lock().others {
+            others.unwatch(self.tag);
+        }
+    }
+}
+
 impl Allowance {
     /// Stands for what is asked, if that is told to replicas.
     #[must_use]
     pub fn tag<P: Parameters>(&self, key: &Key<P>) -> Option<Tag> {
         let sharing = self.0.sharing.as_ref();
         sharing.map(|sharing| sharing.common.tags.tag(key))
+    }
+
+    /// Watches whether a replica reads what `tag` stands for.
+    #[must_use]
+    pub fn watch_tag(&self, tag: Tag) -> Option<Watched> {
+        let mut state = self.lock();
+        let reading = state.others.as_mut()?.watch(tag);
+        Some(Watched {
+            allowance: self.clone(),
+            tag,
+            reading: Some(reading),
+        })
     }
 
     /// Follows what is written in the ledger, and writes there, until this is dropped. Whoever was rejected

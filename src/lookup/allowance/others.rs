@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::window::Unit;
 use crate::{
     credentials::Fingerprint,
-    replicas::{Begun, Event, Position, ReadId, Replica, Waits},
+    replicas::{Begun, Event, Position, ReadId, Replica, Tag, Waits},
+    sync::watch,
 };
 
 /// How often each says that it lives.
@@ -31,6 +32,8 @@ pub(super) struct Others {
     pub seen: Position,
     replicas: HashMap<Replica, Other>,
     reads: HashMap<ReadId, Reading>,
+    /// Since when what somebody here wants to know is read by a replica.
+    watched: HashMap<Tag, watch::Sender<Option<Instant>>>,
     /// Since when our next read is the next one.
     mine: Next,
     /// Since when there is a turn to be had.
@@ -73,6 +76,7 @@ impl Others {
             seen: Position::default(),
             replicas: HashMap::new(),
             reads: HashMap::new(),
+            watched: HashMap::new(),
             mine: Next {
                 credential: None,
                 since: now,
@@ -128,17 +132,53 @@ impl Others {
             }
         }
         self.reads.insert(reading.begun.read, reading);
+        self.show(reading.begun.tag);
     }
 
     pub(super) fn over(&mut self, read: ReadId) -> Option<Reading> {
-        self.reads.remove(&read)
+        let reading = self.reads.remove(&read)?;
+        self.show(reading.begun.tag);
+        Some(reading)
+    }
+
+    /// Since when what `tag` stands for is read by a replica, whenever that changes.
+    pub(super) fn watch(&mut self, tag: Tag) -> watch::Receiver<Option<Instant>> {
+        let since = self.read_since(tag);
+        let watched = self.watched.entry(tag);
+        watched
+            .or_insert_with(|| watch::channel(since).0)
+            .subscribe()
+    }
+
+    /// Nobody watches it any more, if that is so.
+    pub(super) fn unwatch(&mut self, tag: Tag) {
+        let watched = self.watched.get(&tag);
+        if watched.is_some_and(|watched| watched.receiver_count() == 0) {
+            self.watched.remove(&tag);
+        }
+    }
+
+    fn show(&self, tag: Tag) {
+        if let Some(watched) = self.watched.get(&tag) {
+            watched.send_replace(self.read_since(tag));
+        }
+    }
+
+    fn read_since(&self, tag: Tag) -> Option<Instant> {
+        let reads = self.reads.values();
+        let theirs = reads.filter(|reading| reading.begun.tag == tag);
+        theirs.map(|reading| reading.at).max()
     }
 
     /// Forgets `by`; the reads that it hasn't finished.
     pub(super) fn forget(&mut self, by: Replica) -> Vec<Reading> {
         self.replicas.remove(&by);
         let theirs = self.reads.extract_if(|_, reading| reading.by == by);
-        theirs.map(|(_, reading)| reading).collect()
+        let theirs: Vec<_> = theirs.map(|(_, reading)| reading).collect();
+        for reading in &theirs {
+            self.show(reading.begun.tag);
+        }
+        theirs
     }
 
     /// Those who have been silent for too long.

@@ -43,7 +43,7 @@ impl Tried {
     /// A read under way, sent at `sent` if it was.
     fn read(&self, sent: Option<Duration>) -> Read {
         let claim = Claim::new();
-        let _waiting = claim.wait(self.began + FOR_EVER);
+        let _waiting = claim.wait(self.began + FOR_EVER, None);
         if let Some(sent) = sent {
             assert!(claim.send(self.began + sent));
         }

@@ -8,7 +8,10 @@ use videoconf_facade::credentials::FingerprintKey;
 use super::server::RedisServer;
 use crate::{
     load::{Callers, load},
-    support::fake::{Fake, Lookups},
+    support::{
+        fake::{Fake, Lookups},
+        ledger::Memory,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,7 +24,9 @@ async fn three_replicas_use_all_of_the_limit_and_no_more() {
     let replicas: Vec<_> = (0..3)
         .map(|_| {
             let (me, written, read) = server.ledger();
-            Arc::new(Lookups::replica(&fake, me, (written, read), &key))
+            let opened = (written, read);
+            let shelf = Memory::new(Duration::ZERO);
+            Arc::new(Lookups::replica(&fake, me, opened, shelf, &key))
         })
         .collect();
     let time = SECOND * 15;

@@ -17,11 +17,11 @@ use videoconf_facade::{
     deadline::{Deadline, Limit},
     error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment, RateLimit},
-    lookup::{Allowance, Common},
+    lookup::{Allowance, Common, CommonShelf, Shelves},
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
-    replicas::{Ledger, Reader, Replica, TagKey},
+    replicas::{Ledger, Reader, Replica, Shelf, TagKey},
     route::{INFO, Info},
     source::{Answer, Lookup, Upstream},
     telemetry::Instruments,
@@ -335,14 +335,22 @@ impl Lookups {
     pub fn before(fake: &Fake, flags: &[&str]) -> Self {
         let config = configured(flags);
         let allowance = Allowance::new(config.allowance, None);
-        Self::with(fake, &config, allowance, FingerprintKey::random())
+        let shelves = Shelves::own(app::answers(&config));
+        Self::with(
+            fake,
+            &config,
+            (allowance, shelves),
+            FingerprintKey::random(),
+        )
     }
 
-    /// One of the replicas before `fake` that share its allowance by a ledger, and make fingerprints with `key`.
+    /// One of the replicas before `fake` that share its allowance by a ledger, what they read by a shelf, and make
+    /// fingerprints with `key`.
     pub fn replica(
         fake: &Fake,
         me: Replica,
         (ledger, reader): (impl Ledger, impl Reader),
+        shelf: impl Shelf,
         key: &FingerprintKey,
     ) -> Self {
         let config = configured(&[]);
@@ -352,18 +360,33 @@ impl Lookups {
             tags: TagKey::new(&[0; 32]),
         };
         let allowance = Allowance::new(config.allowance, Some(common));
-        let lookups = Self::with(fake, &config, allowance.clone(), key.clone());
-        let sharing = async move { allowance.share(reader, |_| (), |_| ()).await };
+        let shelves = Shelves {
+            answers: app::answers(&config),
+            common: Some(CommonShelf {
+                shelf: Arc::new(shelf),
+                allowance: allowance.clone(),
+            }),
+        };
+        let answers = shelves.answers.clone();
+        let lookups = Self::with(fake, &config, (allowance.clone(), shelves), key.clone());
+        let rejected = move |credential| answers.forget(credential);
+        let sharing = async move { allowance.share(reader, rejected, |_| ()).await };
         Self {
             _sharing: Some(AbortOnDropHandle::new(tokio::spawn(sharing))),
             ..lookups
         }
     }
 
-    fn with(fake: &Fake, config: &Config, allowance: Allowance, key: FingerprintKey) -> Self {
+    fn with(
+        fake: &Fake,
+        config: &Config,
+        (allowance, shelves): (Allowance, Shelves<Info>),
+        key: FingerprintKey,
+    ) -> Self {
         let instruments = Instruments::off();
+        let lookup = app::lookup(fake.clone(), config, &instruments, allowance, shelves);
         Self {
-            lookup: Arc::new(app::lookup(fake.clone(), config, &instruments, allowance)),
+            lookup: Arc::new(lookup),
             key,
             _sharing: None,
         }

@@ -1,6 +1,7 @@
-//! A ledger in memory: one order, a way to it, and times at which nobody gets there.
+//! A ledger and a shelf in memory: one order, a way there, and times at which nobody gets there.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -11,8 +12,12 @@ use tokio::{
 };
 use tonic::async_trait;
 use videoconf_facade::{
-    credentials::FingerprintKey,
-    replicas::{Begun, Entry, Event, Ledger, News, Position, Reader, Replica, Takes, Unreachable},
+    credentials::{Fingerprint, FingerprintKey},
+    exchange::Moment,
+    replicas::{
+        Begun, Entry, Event, Kept, Ledger, News, Position, Reader, Replica, Shelf, Tag, Takes,
+        Unreachable,
+    },
 };
 
 /// How long it may take to write, as the real one has it.
@@ -28,6 +33,8 @@ pub struct Memory {
 
 struct Inner {
     entries: Vec<Entry>,
+    kept: HashMap<Tag, Kept>,
+    rejected: HashMap<Fingerprint, Instant>,
     /// How long a message travels there, or back.
     way: Duration,
     is_reachable: bool,
@@ -52,6 +59,8 @@ impl Memory {
     pub fn new(way: Duration) -> Self {
         let inner = Inner {
             entries: Vec::new(),
+            kept: HashMap::new(),
+            rejected: HashMap::new(),
             way,
             is_reachable: true,
         };
@@ -124,6 +133,35 @@ impl Inner {
 impl std::fmt::Debug for Written {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Written")
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+#[async_trait]
+impl Shelf for Memory {
+    async fn get(&self, tag: Tag, credential: Fingerprint) -> Option<Kept> {
+        let got = self.with(|inner| {
+            let kept = inner.kept.get(&tag)?;
+            let rejected = inner.rejected.get(&credential);
+            let holds = rejected.is_none_or(|rejected| *rejected < kept.read_at.at);
+            holds.then(|| kept.clone())
+        });
+        got.await.ok().flatten()
+    }
+
+    async fn put(&self, tag: Tag, kept: &Kept) {
+        let put = self.with(|inner| inner.kept.insert(tag, kept.clone()));
+        let _ = put.await;
+    }
+
+    async fn reject(&self, credential: Fingerprint, at: Moment) {
+        let rejected = self.with(|inner| inner.rejected.insert(credential, at.at));
+        let _ = rejected.await;
     }
 }
 

@@ -55,7 +55,7 @@ impl Reads {
     /// A read that a caller waits for.
     fn caller(&mut self, user: &str, name: &str) -> Place {
         let deadline = self.start + Duration::from_secs(2);
-        self.add(user, name, |claim| claim.wait(deadline).unwrap())
+        self.add(user, name, |claim| claim.wait(deadline, None).unwrap())
     }
 
     /// A read in place of an answer of this age, in seconds.
