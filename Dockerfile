@@ -4,7 +4,10 @@ FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /src
 COPY . .
 ARG COMMIT=unknown
-ENV VIDEOCONF_BUILD_COMMIT=$COMMIT
+# The allocator notes when it was built.
+ARG SOURCE_DATE_EPOCH=0
+ENV VIDEOCONF_BUILD_COMMIT=$COMMIT \
+    SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH
 RUN RUSTFLAGS=$(deploy/rustflags) cargo build --locked --release --bin videoconf-facade && deploy/notices >notices
 
 # With glibc and the authorities that the web trusts, and nothing else: no shell, no package manager.

@@ -199,3 +199,69 @@ fn the_queue_is_bounded() {
         assert_eq!(reads.queue.add(waiting).is_some(), number < MAX_LENGTH);
     }
 }
+
+#[test]
+fn those_of_one_credential_are_told_and_taken_together() {
+    let mut reads = Reads::new();
+    let first = reads.caller("mia", "0");
+    reads.caller("jane", "0");
+    let second = reads.caller("mia", "1");
+    let mia = reads.credential("mia");
+    let theirs = reads.queue.all_of(mia);
+    let places: Vec<_> = theirs.into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, [first, second]);
+    assert_eq!(reads.queue.take_all_of(mia).len(), 2);
+    assert_eq!(reads.queue.len(), 1);
+    assert_eq!(reads.order(true), ["jane-0"]);
+    assert_eq!(reads.queue.len(), 0);
+}
+
+#[test]
+fn the_hopeless_and_the_unwanted_are_in_nobodys_way() {
+    let mut reads = Reads::new();
+    let hopeless = reads.caller("mia", "0");
+    reads.caller("mia", "unwanted");
+    let last = reads.caller("mia", "1");
+    let ahead = |reads: &Reads| reads.queue.ahead_of(last, reads.start, |_| true);
+    assert_eq!(ahead(&reads), 2);
+    reads.wanted.remove(1);
+    assert_eq!(ahead(&reads), 1);
+    reads.queue.set_hopeless(hopeless, true);
+    assert_eq!(ahead(&reads), 0);
+    reads.queue.set_hopeless(hopeless, false);
+    assert_eq!(ahead(&reads), 1);
+}
+
+#[test]
+fn who_had_a_turn_last_comes_after_the_others() {
+    let mut reads = Reads::new();
+    let users = ["mia", "jane"];
+    for user in users {
+        let credential = reads.credential(user);
+        reads.queue.serve(credential, |_| true);
+    }
+    let [first, second] = ["0", "1"].map(|name| users.map(|user| reads.caller(user, name)));
+    let places = [first, second].concat();
+    let ahead = |place: &Place| reads.queue.ahead_of(*place, reads.start, |_| true);
+    let told: Vec<_> = places.iter().map(ahead).collect();
+    assert_eq!(told, [0, 1, 2, 3]);
+    assert_eq!(reads.order(true), ["mia-0", "jane-0", "mia-1", "jane-1"]);
+}
+
+#[test]
+fn turns_of_long_ago_are_forgotten_unless_somebody_waits() {
+    let mut reads = Reads::new();
+    reads.caller("mia", "0");
+    let mia = reads.credential("mia");
+    reads.queue.serve(mia, |_| true);
+    for number in 0..1000_u32 {
+        let other = reads.credential(&number.to_string());
+        reads.queue.serve(other, |_| true);
+        assert!(reads.queue.served.len() <= 2 * SERVED + 3, "{number}");
+    }
+    let last_turn = |user: &str| reads.queue.last_turn(reads.credential(user), |_| true);
+    assert_eq!(last_turn("mia"), Some(1));
+    assert_eq!(last_turn("999"), Some(1001));
+    assert_eq!(last_turn("940"), Some(942));
+    assert_eq!(last_turn("0"), None);
+}

@@ -300,3 +300,156 @@ fn turns_are_guessed() {
         assert!(guess <= truth + LIMIT.span, "{n}: {guess:?} {truth:?}");
     }
 }
+
+/// The head of an answer that says only this.
+fn saying(status: u16, rate_limit: RateLimit) -> Head {
+    Head {
+        status,
+        rate_limit: Some(rate_limit),
+        retry_after: None,
+    }
+}
+
+#[test]
+fn a_turn_is_free_or_follows_one_of_a_window_before() {
+    let start = Instant::now();
+    let mut window = Window::new(LIMIT);
+    let span = LIMIT.span + JITTER;
+    for number in 0..15 {
+        let sent = start + ms(200 * number);
+        let unit = window.take(sent, Sender::Us, true);
+        window.over(unit, Some(&saying(200, RateLimit::default())), sent);
+        if number == 4 {
+            // Ten are free, spread if more are wanted.
+            let ready_at = window.ready_at(sent, 20);
+            assert_eq!(window.turn_at(sent, 1, 20), ready_at);
+            let third = window.turn_at(sent, 3, 20) - ready_at;
+            assert!(third.abs_diff(span * 2 / 15) < ms(1), "{third:?}");
+            let ready_at = window.ready_at(sent, 10);
+            assert_eq!(window.turn_at(sent, 10, 10), ready_at);
+        }
+    }
+    let now = start + ms(2900);
+    let turn = |n| window.turn_at(now, n, 40) - start;
+    assert_eq!(turn(1), span);
+    assert_eq!(turn(2), span + ms(200));
+    assert_eq!(turn(15), span + ms(2800));
+    // What follows those that aren't sent yet.
+    assert_eq!(turn(16), span * 2);
+    assert!(turn(17).abs_diff(span * 2 + span / 15) < ms(1));
+}
+
+#[test]
+fn the_first_answer_is_likely_to_come_soon() {
+    let start = Instant::now();
+    let mut window = Window::new(LIMIT);
+    window.take(start, Sender::Us, true);
+    let now = start + PROBE / 2;
+    assert_eq!(window.ready_at(now, 1), start + PROBE);
+    assert_eq!(window.turn_at(now, 1, 1), now);
+}
+
+#[test]
+fn a_refusal_closes_the_window_for_its_length_at_most() {
+    let start = Instant::now();
+    for (resets_after, closed) in [
+        (None, 3000),
+        (Some(0), 3000),
+        (Some(1000), 1000),
+        (Some(10_000), 3000),
+    ] {
+        let mut window = Window::new(LIMIT);
+        let unit = window.take(start, Sender::Us, true);
+        let rate_limit = RateLimit {
+            resets_after: resets_after.map(ms),
+            ..RateLimit::default()
+        };
+        window.over(unit, Some(&saying(429, rate_limit)), start);
+        let opens_at = start + ms(closed) + JITTER / 4;
+        assert_eq!(window.ready_at(start, 1), opens_at, "{resets_after:?}");
+        assert!(window.ready_at(opens_at - ms(1), 1) >= opens_at);
+    }
+    // When that ends is known better by those who saw it begin.
+    let mut window = Window::new(LIMIT);
+    let mut meteor = Meteor::default();
+    let first = window.take(start, Sender::Us, true);
+    window.over(first, Some(&meteor.answer(ms(0))), start);
+    let later = window.take(start + ms(2000), Sender::Us, true);
+    let rate_limit = RateLimit {
+        resets_after: Some(ms(3000)),
+        ..RateLimit::default()
+    };
+    window.over(later, Some(&saying(429, rate_limit)), start + ms(2000));
+    let opens_at = start + LIMIT.span + JITTER / 4;
+    assert_eq!(window.ready_at(start + ms(2000), 1), opens_at);
+}
+
+#[test]
+fn requests_under_way_are_ours_and_later_ones_are_not_counted() {
+    let start = Instant::now();
+    let answer = |remaining| {
+        let rate_limit = RateLimit {
+            limit: Some(15),
+            remaining: Some(remaining),
+            reset: Some(7),
+            resets_after: None,
+        };
+        saying(200, rate_limit)
+    };
+    // Three are counted, so two are others' if that was the first, and none if it was the third.
+    for (answered, left) in [(0, 13), (1, 14), (2, 15)] {
+        let mut window = Window::new(LIMIT);
+        let units = [0, 1, 2].map(|number| window.take(start + ms(number), Sender::Us, true));
+        let now = start + ms(5);
+        // It is a window that others begin, too.
+        window.neighbours.note(
+            News {
+                sent: start,
+                reset: 7,
+                counted: 1,
+                ours: 1,
+            },
+            start,
+            LIMIT.span,
+        );
+        window.over(units[answered], Some(&answer(12)), now);
+        assert_eq!(window.limit_beside_others(now), left, "{answered}");
+    }
+}
+
+#[test]
+fn a_lower_limit_is_kept_to_and_none_is_nonsense() {
+    let start = Instant::now();
+    for (limit, expected) in [(0, 15), (10, 10), (100, 15)] {
+        let mut window = Window::new(LIMIT);
+        let unit = window.take(start, Sender::Us, true);
+        let rate_limit = RateLimit {
+            limit: Some(limit),
+            ..RateLimit::default()
+        };
+        window.over(unit, Some(&saying(200, rate_limit)), start);
+        assert_eq!(window.limit(), expected, "{limit}");
+    }
+}
+
+#[test]
+fn a_part_of_the_limit_is_one_of_so_many() {
+    let start = Instant::now();
+    let mut window = Window::new(LIMIT);
+    for sender in [Sender::Us, Sender::UsAsTold, Sender::Replica] {
+        window.take(start, sender, true);
+    }
+    assert_eq!((window.limit(), window.used(start)), (15, 3));
+    window.divide(4);
+    // What others sent is of their parts.
+    assert_eq!((window.limit(), window.used(start)), (3, 2));
+    window.divide(100);
+    assert_eq!(window.limit(), 1);
+    window.divide(1);
+    assert_eq!(window.limit(), 15);
+    let later = start + ms(20);
+    assert_eq!(window.untold(later), [ms(20)]);
+    assert!(window.untold(later).is_empty());
+    window.take(start, Sender::Us, true);
+    assert!(window.untold(start + LIMIT.span + JITTER).is_empty());
+}
