@@ -418,3 +418,6 @@ fn turns_until(until: Instant, now: Instant, window: &Window) -> usize {
     let turns = until.saturating_duration_since(now).as_nanos() / window.pace().as_nanos();
     usize::try_from(turns).unwrap_or(MAX_TURNED_AWAY)
 }
+
+#[cfg(test)]
+mod tests;
