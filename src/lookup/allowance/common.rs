@@ -1,6 +1,6 @@
 //! The allowance shared with replicas: a turn is one when the ledger says so, and what they write is known here.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -70,10 +70,9 @@ pub struct Watched {
 impl Watched {
     /// Waits until one does: since when.
     pub async fn begun(&mut self) -> Instant {
-        loop {
-            if let Some(since) = self.changed_to(Option::is_some).await {
-                return since;
-            }
+        match self.changed_to(Option::is_some).await {
+            Some(since) => since,
+            None => pending().await,
         }
     }
 
