@@ -112,7 +112,7 @@ fn calls(
         tokio::spawn(answer(upstream));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let socket = TcpStream::connect(listener.local_addr()?).await?;
-        let source = app::source(&config, instruments)?;
+        let source = app::facade(&config, instruments)?;
         let telemetry = Telemetry {
             instruments: instruments.clone(),
             admin: None,

@@ -51,15 +51,16 @@ pub struct Api<S> {
     key: FingerprintKey,
 }
 
-/// The service, ready for the server's routes.
+/// The service, ready for the server's routes. What stands for credentials is made with `key`.
 pub fn service<S: ConferenceSource>(
     source: S,
     options: Options,
+    key: FingerprintKey,
 ) -> VideoConferenceServiceServer<Api<S>> {
     VideoConferenceServiceServer::new(Api {
         source,
         options,
-        key: FingerprintKey::random(),
+        key,
     })
     .accept_compressed(CompressionEncoding::Gzip)
     .max_decoding_message_size(MAX_REQUEST_BYTES)

@@ -1,5 +1,7 @@
 //! Wiring: the two stacks, each written once, and the server that they make.
 
+mod sharing;
+
 use std::{
     future::pending,
     sync::Arc,
@@ -15,14 +17,16 @@ use tower::ServiceBuilder;
 use crate::{
     api,
     config::Config,
+    credentials::FingerprintKey,
     lookup::{
-        Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Elsewhere, Observed,
-        Publish, Remember, Retry, Shelves, Traced,
+        Allowance, Answers, Bounded, Breaker, Budget, Cache, Coalesce, Common, CommonShelf,
+        Elsewhere, Observed, Publish, Remember, Retry, Shelves, Traced,
     },
     metrics::{Attempts, Connections, Flights, Metrics, Rpcs, Turns, Users, names},
     proto,
+    replicas::Replica,
     rocketchat::Client,
-    route::Parameters,
+    route::{INFO, Parameters},
     server::{
         self, AccessLog, Drain, Listeners, Methods, Observers, Page, Protocols, Readiness, Routed,
         Server, Tls,
@@ -32,9 +36,12 @@ use crate::{
         },
     },
     source::{ConferenceSource, Lookup, Upstream},
+    store,
     telemetry::{Instruments, history::History, metrics::Prometheus, page},
     trace::Requests,
 };
+pub use sharing::Sharing;
+use sharing::Told;
 
 /// What reflection shows of ours. The second one lets tools print the details of errors.
 const DESCRIPTOR_SETS: &[&[u8]] = &[
@@ -50,18 +57,67 @@ pub fn descriptor_set() -> FileDescriptorSet {
     }
 }
 
-/// Everything between a caller and Rocket.Chat.
+/// What answers calls.
+#[derive(Debug)]
+pub struct Facade<S> {
+    /// Everything between a caller and Rocket.Chat.
+    pub source: S,
+    /// What it shares with replicas; `None` if it doesn't.
+    pub sharing: Option<Sharing>,
+}
+
+impl<S: ConferenceSource> From<S> for Facade<S> {
+    /// Alone.
+    fn from(source: S) -> Self {
+        Self {
+            source,
+            sharing: None,
+        }
+    }
+}
+
+/// The facade of a configuration.
 ///
 /// # Errors
 /// TLS is to be spoken and the system has no trust anchors.
-pub fn source(
+pub fn facade(
     config: &Config,
     instruments: &Instruments,
-) -> Result<impl ConferenceSource + use<>, String> {
+) -> Result<Facade<impl ConferenceSource + use<>>, String> {
     let client = Client::new(config.upstream.clone())?;
-    let allowance = Allowance::new(config.allowance, None);
-    let shelves = Shelves::own(answers(config));
-    Ok(lookup(client, config, instruments, allowance, shelves))
+    let answers = answers(config);
+    let Some(store) = &config.shared_store else {
+        let allowance = Allowance::new(config.allowance, None);
+        let shelves = Shelves::own(answers);
+        return Ok(lookup(client, config, instruments, allowance, shelves).into());
+    };
+    let me = Replica::random();
+    let kept_for = config.freshness.stale_for;
+    let opened = store::open(store, &INFO, me, kept_for, &instruments.metrics);
+    let common = Common {
+        me,
+        ledger: Arc::new(opened.ledger),
+        tags: store.secret.tags(),
+        key: store.secret.id(),
+    };
+    let allowance = Allowance::new(config.allowance, Some(common));
+    let shelves = Shelves {
+        answers: answers.clone(),
+        common: Some(CommonShelf {
+            shelf: Arc::new(opened.shelf),
+            allowance: allowance.clone(),
+        }),
+    };
+    let sharing = Sharing {
+        allowance: allowance.clone(),
+        reader: opened.reader,
+        forget: Box::new(move |credential| answers.forget(credential)),
+        told: Told::new(),
+    };
+    Ok(Facade {
+        source: lookup(client, config, instruments, allowance, shelves),
+        sharing: Some(sharing),
+    })
 }
 
 /// The memory of a process.
@@ -138,6 +194,7 @@ fn pages(
     users: Users,
     settings: &Value,
     readiness: Readiness,
+    told: Option<Told>,
 ) -> Vec<Page> {
     const TEXT: &str = "text/plain";
     const JSON: &str = "application/json";
@@ -164,11 +221,12 @@ fn pages(
         }),
         Page::new("/livez", TEXT, || (StatusCode::OK, b"ok\n".to_vec())),
         Page::new("/readyz", TEXT, move || {
-            if readiness.is_serving() {
-                (StatusCode::OK, b"ok\n".to_vec())
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, b"leaving\n".to_vec())
+            if !readiness.is_serving() {
+                return (StatusCode::SERVICE_UNAVAILABLE, b"leaving\n".to_vec());
             }
+            let line = told.as_ref().and_then(Told::line);
+            let detail = line.map(|line| format!("{line}\n")).unwrap_or_default();
+            (StatusCode::OK, format!("ok\n{detail}").into_bytes())
         }),
         Page::new("/metrics", Prometheus::CONTENT_TYPE, move || {
             (StatusCode::OK, prometheus.text())
@@ -189,22 +247,25 @@ fn watch_certificate(metrics: &Metrics, tls: Tls) {
     });
 }
 
-/// Serves `source` on `listeners` until `shutdown` is ready and the calls in flight have ended.
-pub async fn serve(
+/// Serves `facade` on `listeners` until `shutdown` is ready and the calls in flight have ended.
+pub async fn serve<S: ConferenceSource>(
     listeners: impl Into<Listeners>,
-    source: impl ConferenceSource,
+    facade: impl Into<Facade<S>>,
     config: &Config,
     telemetry: Telemetry,
     shutdown: impl Future<Output = ()>,
 ) {
+    let Facade { source, sharing } = facade.into();
     let Telemetry { instruments, admin } = telemetry;
     let Instruments { metrics, tracer } = instruments;
     let drain = Drain::new(config.shutdown_notice, config.drain_timeout);
     let (health, health_service) = server::health(&[api::SERVICE_NAME]);
 
+    let store = config.shared_store.as_ref();
+    let key = store.map_or_else(FingerprintKey::random, |it| it.secret.fingerprints());
     let mut routes = Routes::builder();
     routes
-        .add_service(api::service(source, config.api))
+        .add_service(api::service(source, config.api, key))
         .add_service(health_service);
     let files = server::files(DESCRIPTOR_SETS);
     server::reflection(&mut routes, &files);
@@ -241,6 +302,7 @@ pub async fn serve(
         watch_certificate(&metrics, tls.clone());
     }
     let readiness = health.readiness();
+    let told = sharing.as_ref().map(Sharing::told);
     let shown = async {
         match admin {
             Some(Admin {
@@ -256,6 +318,7 @@ pub async fn serve(
                     users,
                     &settings,
                     readiness,
+                    told,
                 );
                 tokio::join!(
                     server::show(listeners, pages),
@@ -279,10 +342,16 @@ pub async fn serve(
         health,
         drain,
     };
-    tokio::select! {
-        () = server::serve(server, stack, shutdown) => {}
-        () = shown => {}
-        () = renewal => {}
-        () = log.report_left_out() => {}
+    let serving = async {
+        tokio::select! {
+            () = server::serve(server, stack, shutdown) => {}
+            () = shown => {}
+            () = renewal => {}
+            () = log.report_left_out() => {}
+        }
+    };
+    match sharing {
+        Some(sharing) => sharing.follow_until(serving).await,
+        None => serving.await,
     }
 }

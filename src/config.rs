@@ -7,6 +7,7 @@ mod logs;
 mod operators;
 mod otel;
 pub mod problem;
+mod shared_store;
 mod tls;
 mod values;
 mod web;
@@ -18,7 +19,7 @@ use crate::{
     lookup::{AllowanceOptions, Freshness},
     rocketchat::{self, BaseUrl, Proxy},
     server::{Bounds, Tls, layers::Origins},
-    telemetry,
+    store, telemetry,
     tls::TrustAnchors,
 };
 use answers::AnswerFlags;
@@ -26,6 +27,7 @@ use connections::ConnectionFlags;
 pub use listen::Listen;
 use operators::OperatorFlags;
 pub use problem::{Problem, Problems};
+use shared_store::StoreFlags;
 use tls::TlsFlags;
 use values::{count, size, size_in_head, trust_anchors, yes_or_no};
 pub(crate) use values::{time, time_or_zero};
@@ -57,6 +59,9 @@ pub struct Flags {
 
     #[command(flatten)]
     tls: TlsFlags,
+
+    #[command(flatten)]
+    store: StoreFlags,
 
     #[command(flatten)]
     common: CommonFlags,
@@ -147,11 +152,15 @@ struct Ends {
     trust_anchors: Option<TrustAnchors>,
     proxy: Option<Proxy>,
     tls: Option<Tls>,
+    shared_store: Option<store::Options>,
 }
 
 /// The warning of an upstream that anybody on the way can listen to.
 const IN_CLEAR: &str =
     "--upstream-url is http to another machine, so callers' tokens are sent in clear";
+
+/// The warning of a store that anybody on the way can read and change.
+const SHARED_IN_CLEAR: &str = "--shared-store is redis to another machine, so others on the way can read its password, and change what is shared";
 
 /// The warning of callers whom anybody on the way can listen to.
 pub(crate) const LISTENING_IN_CLEAR: &str =
@@ -178,6 +187,8 @@ pub struct Config {
     pub upstream: rocketchat::Options,
     /// How Rocket.Chat's limit is spent.
     pub allowance: AllowanceOptions,
+    /// What replicas share the limit and the answers through.
+    pub shared_store: Option<store::Options>,
     /// How old answers may be.
     pub freshness: Freshness,
     /// How much memory the known answers may take.
@@ -225,6 +236,7 @@ impl Flags {
         let ends = Ends {
             listen: problems.check("--listen", &self.listen, Listen::parse),
             tls: self.tls.check(&mut problems),
+            shared_store: self.store.check(base_url.as_ref(), &mut problems),
             base_url,
             trust_anchors,
             proxy,
@@ -251,6 +263,7 @@ impl CommonFlags {
             trust_anchors: None,
             proxy: None,
             tls,
+            shared_store: None,
         };
         self.check(problems, ends)
     }
@@ -309,6 +322,7 @@ impl CommonFlags {
                     sends_traceparent: sends_traceparent?,
                 },
                 allowance: answers.allowance,
+                shared_store: ends.shared_store,
                 freshness: answers.freshness,
                 max_cache_bytes: answers.max_cache_bytes,
                 api: api::Options {
@@ -336,10 +350,13 @@ impl Ends {
         let in_clear = self.base_url.as_ref().filter(|url| sends_in_clear(url));
         let open = self.listen.as_ref().filter(|listen| is_open(listen));
         let certificate = self.tls.as_ref().and_then(Tls::warning);
+        let shared_in_clear = |store: &&store::Options| store.is_readable_on_the_way();
+        let shared_in_clear = self.shared_store.as_ref().filter(shared_in_clear);
         let warnings = [
             in_clear.map(|_| IN_CLEAR.to_owned()),
             open.map(|_| LISTENING_IN_CLEAR.to_owned()),
             certificate,
+            shared_in_clear.map(|_| SHARED_IN_CLEAR.to_owned()),
         ];
         warnings.into_iter().flatten().collect()
     }

@@ -120,6 +120,12 @@ impl FingerprintKey {
         Self(key.expect("the system has random numbers"))
     }
 
+    /// One that is made of a secret, for all who know that.
+    #[must_use]
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, secret))
+    }
+
     /// What stands for `credentials`.
     #[must_use]
     pub fn fingerprint(&self, credentials: &Credentials) -> Fingerprint {

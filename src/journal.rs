@@ -35,6 +35,8 @@ pub struct Read {
     pub elapsed: Duration,
     /// The head of the last one's answer, if it got as far.
     pub head: Option<Head>,
+    /// Whether another replica made it in the end.
+    pub is_of_replica: bool,
 }
 
 impl Journal {
@@ -76,6 +78,11 @@ impl Journal {
         let mut notes = self.lock();
         notes.read = notes.so_far();
         notes.attempting_since = None;
+    }
+
+    /// Another replica has made the read.
+    pub fn is_of_replica(&self) {
+        self.lock().read.is_of_replica = true;
     }
 
     /// The notes so far.

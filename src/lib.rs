@@ -17,7 +17,7 @@
 //! | | [`credentials`], [`call_id`], [`deadline`], [`error`], [`journal`], [`record`], [`replicas`], [`metrics`], [`trace`], [`proto`], [`tls`], `sync` | what the rooms share beside that |
 //!
 //! To follow a call, start at [`app::serve`] and go to `api::get_info`, then to
-//! [`source`] and the implementations of its traits in the order of [`app::source`].
+//! [`source`] and the implementations of its traits in the order of [`app::facade`].
 
 pub mod api;
 pub mod app;

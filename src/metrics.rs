@@ -9,6 +9,7 @@ pub mod names;
 mod reads;
 mod rpcs;
 mod spans;
+mod stores;
 mod users;
 
 use opentelemetry::{
@@ -19,10 +20,12 @@ use opentelemetry::{
 pub use connections::{Connections, End, Open};
 use names::Name;
 pub use reads::{
-    Attempt, Attempts, Flight, Flights, Standing, Turns, Waiting, watch_allowance, watch_trouble,
+    Attempt, Attempts, Flight, Flights, Replicas, Standing, Turns, Waiting, watch_allowance,
+    watch_trouble,
 };
 pub use rpcs::{Kind, Method, OTHER, Rpc, Rpcs};
 pub use spans::Spans;
+pub use stores::{Operation, Operations};
 pub use users::Users;
 
 /// Where instruments are made. Clones are the same.

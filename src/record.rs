@@ -39,6 +39,8 @@ pub enum Origin {
     SharedRead,
     /// A read that this call started.
     OwnRead,
+    /// A read of another replica.
+    Replica,
 }
 
 /// Why a call was refused, from sets that are fixed.
@@ -54,7 +56,7 @@ pub struct Refusal {
 
 impl Origin {
     /// All there are, in their order.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::SharedRead, Self::OwnRead];
+    pub const ALL: [Self; 4] = [Self::Memory, Self::SharedRead, Self::OwnRead, Self::Replica];
 
     /// Where, in a word.
     #[must_use]
@@ -63,6 +65,7 @@ impl Origin {
             Self::Memory => "memory",
             Self::SharedRead => "shared read",
             Self::OwnRead => "own read",
+            Self::Replica => "another replica",
         }
     }
 }

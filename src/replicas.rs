@@ -29,6 +29,10 @@ pub struct ReadId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(pub [u8; 16]);
 
+/// Stands for the secret that a replica has: those with the same one understand each other's tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(pub u64);
+
 /// Makes tags. Replicas with the same one understand each other.
 #[derive(Clone)]
 pub struct TagKey(hmac::Key);
@@ -53,8 +57,8 @@ pub struct Entry {
 /// What happened at a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It lives, and this waits for a turn there.
-    Alive(Waits),
+    /// It lives and has this secret, and that waits for a turn there.
+    Alive(Waits, KeyId),
     /// It won't be heard of any more.
     Left,
     /// A read begins.

@@ -4,7 +4,7 @@ mod anchors;
 mod identity;
 mod verifier;
 
-use std::sync::Arc;
+use std::{error::Error, io, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -52,6 +52,12 @@ pub fn client(
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.shown));
     }
     Ok(config)
+}
+
+/// Whether what failed is TLS, and not what is below it: the other side speaks none, or isn't trusted.
+pub(crate) fn has_failed(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 /// Trusts nobody: enough for a client that speaks no TLS, and spares the reading of the system's trust

@@ -3,7 +3,7 @@
 //! `cargo run --release --example allowance` asks for K different calls at a steady rate, while the
 //! sandbox enforces the limit for real: 15 requests per 3 s and client address, which is a read of each
 //! call every K x 0.2 s at best. For each K there are two runs: `facade` has the source stack of
-//! [`app::source`](videoconf_facade::app::source) with the defaults of `serve` (or what its environment
+//! [`app::facade`](videoconf_facade::app::facade) with the defaults of `serve` (or what its environment
 //! variables say), `without` makes a read for every caller. All of it happens in this process, on free
 //! ports of 127.0.0.1.
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Parser;
 use tokio::{net::TcpListener, runtime::Runtime};
 use videoconf_facade::{
-    app::{self, Telemetry},
+    app::{self, Facade, Telemetry},
     config::{Config, Flags, Problems},
     lookup::{Direct, Observed},
     metrics::Attempts,
@@ -67,7 +67,7 @@ async fn measure(stack: Stack, load: Load) -> Result<Measured, String> {
         .map_err(|error| format!("the sandbox can't listen: {error}"))?;
     let config = config(&sandbox.url())?;
     let address = match stack {
-        Stack::Facade => serve(app::source(&config, &Instruments::off())?, config).await,
+        Stack::Facade => serve(app::facade(&config, &Instruments::off())?, config).await,
         Stack::Without => {
             let client = Client::new(config.upstream.clone())?;
             let Instruments { metrics, tracer } = Instruments::off();
@@ -91,14 +91,17 @@ fn config(upstream_url: &str) -> Result<Config, String> {
 }
 
 /// Serves for as long as the runtime lasts.
-async fn serve(source: impl ConferenceSource, config: Config) -> Result<SocketAddr, String> {
+async fn serve<S: ConferenceSource>(
+    facade: impl Into<Facade<S>> + Send + 'static,
+    config: Config,
+) -> Result<SocketAddr, String> {
     let cant_listen = |error| format!("the facade can't listen: {error}");
     let listener = TcpListener::bind(LISTEN).await.map_err(cant_listen)?;
     let address = listener.local_addr().map_err(cant_listen)?;
     tokio::spawn(async move {
         app::serve(
             listener,
-            source,
+            facade,
             &config,
             Telemetry::off(),
             future::pending(),

@@ -18,6 +18,7 @@ use tonic::{Code, Status, body::Body, codegen::Service};
 use videoconf_facade::{
     api,
     call_id::CallId,
+    credentials::FingerprintKey,
     deadline::Deadline,
     error::Error,
     exchange::Moment,
@@ -74,6 +75,7 @@ async fn call(body: &[u8]) {
         api::Options {
             max_call_id_bytes: MAX_CALL_ID,
         },
+        FingerprintKey::random(),
     );
     let now = Instant::now();
     let mut request =

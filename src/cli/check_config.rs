@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{print, refuse, say};
 use crate::{
-    app,
+    app::{self, Facade},
     config::{Config, Flags, Problem, Problems},
     source::ConferenceSource,
     telemetry::Instruments,
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
     let checked = flags.check(problems).and_then(|config| {
-        source(&config, &Instruments::off())?;
+        facade(&config, &Instruments::off())?;
         Ok(config)
     });
     match checked {
@@ -27,11 +27,11 @@ pub(super) fn run(flags: &Flags, problems: Problems) -> ExitCode {
 }
 
 /// What the configuration makes, which may be a problem, too.
-pub(super) fn source(
+pub(super) fn facade(
     config: &Config,
     instruments: &Instruments,
-) -> Result<impl ConferenceSource + use<>, Vec<Problem>> {
-    app::source(config, instruments).map_err(|problem| {
+) -> Result<Facade<impl ConferenceSource + use<>>, Vec<Problem>> {
+    app::facade(config, instruments).map_err(|problem| {
         let mut problems = Problems::default();
         problems.note(problem);
         problems.into_vec()

@@ -110,8 +110,8 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
         config.admin_listen.is_some(),
         &mut config.warnings,
     );
-    let source = match app::source(&config, &instruments) {
-        Ok(source) => source,
+    let facade = match app::facade(&config, &instruments) {
+        Ok(facade) => facade,
         Err(problem) => return fail(problem),
     };
     let bound = match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
@@ -156,7 +156,7 @@ async fn demo(flags: &Flags, settings: Value, mut problems: Problems) -> ExitCod
         shown
     };
     let (served, shown) = tokio::join!(
-        run_facade(listeners, source, &config, telemetry, outbox, &end),
+        run_facade(listeners, facade, &config, telemetry, outbox, &end),
         show
     );
     if flags.once { shown } else { served }

@@ -10,13 +10,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{VERSION, block_on, check_config::source, fail, operator, refuse, service_manager};
+use super::{VERSION, block_on, check_config::facade, fail, operator, refuse, service_manager};
 use crate::{
-    app::{self, Telemetry},
+    app::{self, Facade, Telemetry},
     config::{Config, Flags, LISTENING_IN_CLEAR, Problems},
     metrics::names,
     server::{Listeners, MAX_ADMIN_CONNECTIONS, Tls},
     source::ConferenceSource,
+    store,
     telemetry::{self, Outbox, Started, logs::Logs},
 };
 
@@ -49,10 +50,17 @@ async fn serve(mut config: Config, settings: Value) -> ExitCode {
         config.admin_listen.is_some(),
         &mut config.warnings,
     );
-    let source = match source(&config, &instruments) {
-        Ok(source) => source,
+    let facade = match facade(&config, &instruments) {
+        Ok(facade) => facade,
         Err(problems) => return refuse(&problems),
     };
+    if let Some(options) = &config.shared_store
+        && let Err(problem) = store::check(options).await
+    {
+        let mut problems = Problems::default();
+        problems.note(format!("--shared-store: {} {problem}", options.address()));
+        return refuse(&problems.into_vec());
+    }
     let listeners = match Listeners::inherited() {
         Ok(None) => match Listeners::bind(config.listen.as_str(), config.reuse_port).await {
             Ok(listeners) => listeners,
@@ -75,7 +83,7 @@ async fn serve(mut config: Config, settings: Value) -> ExitCode {
     };
     let end = CancellationToken::new();
     tokio::select! {
-        exit = run_facade(listeners, source, &config, telemetry, outbox, &end) => exit,
+        exit = run_facade(listeners, facade, &config, telemetry, outbox, &end) => exit,
         () = reload_at(hangups, config.tls.as_ref()) => ExitCode::FAILURE,
     }
 }
@@ -105,7 +113,7 @@ async fn reload_at(mut hangups: Signal, tls: Option<&Tls>) {
 /// it at once.
 pub(super) async fn run_facade(
     listeners: Listeners,
-    source: impl ConferenceSource,
+    facade: Facade<impl ConferenceSource>,
     config: &Config,
     telemetry: Telemetry,
     outbox: Outbox,
@@ -164,7 +172,7 @@ pub(super) async fn run_facade(
         signals.next().await;
     };
     let served = async {
-        app::serve(listeners, source, config, telemetry, end.cancelled()).await;
+        app::serve(listeners, facade, config, telemetry, end.cancelled()).await;
         outbox.finish().await;
     };
     let exit = tokio::select! {

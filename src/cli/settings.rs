@@ -7,7 +7,7 @@ use url::Url;
 use super::{Cli, VERSION};
 
 /// URLs that may have a password in them, or a path that lets anybody in.
-const SECRET: [&str; 2] = ["upstream-url", "upstream-proxy"];
+const SECRET: [&str; 3] = ["upstream-url", "upstream-proxy", "shared-store"];
 
 /// The flags of the command that was given, as JSON.
 pub(super) fn settings(matches: &ArgMatches) -> Value {

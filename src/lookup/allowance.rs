@@ -35,6 +35,7 @@ pub use self::common::{Common, Standing as CommonStanding, Watched};
 use self::{
     common::Sharing,
     lane::Lane,
+    others::Others,
     queue::{Place, Waiting},
     state::{Grant, Next, State, Step},
     ticket::{Share, Ticket},
@@ -96,9 +97,9 @@ impl Allowance {
     /// An allowance of which nothing is known to be spent.
     #[must_use]
     pub fn new(options: Options, common: Option<Common>) -> Self {
-        let me = common.as_ref().map(|common| common.me);
+        let others = common.as_ref().map(|it| Others::new(it.me, it.key));
         Self(Arc::new(Shared {
-            state: Mutex::new(State::new(options.limit, me)),
+            state: Mutex::new(State::new(options.limit, others)),
             lane: Lane::new(options.max_reads_in_flight),
             changed: Notify::new(),
             sharing: common.map(|common| Sharing {
@@ -135,7 +136,11 @@ impl Allowance {
         }
         let permit = self.0.lane.enter(claim).await;
         let share = Share::Lane(permit);
-        Ok(Ticket::new(self.clone(), credential, share, false, None))
+        let mut ticket = Ticket::new(self.clone(), credential, share, false, None);
+        if let (Some(sharing), Some(tag)) = (&self.0.sharing, tag) {
+            self.begin_beside(&mut ticket, tag, sharing).await;
+        }
+        Ok(ticket)
     }
 
     /// Has `metrics` look how the allowance stands, which is that of `route`.

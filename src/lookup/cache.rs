@@ -88,13 +88,15 @@ impl<S, P: Parameters> Cache<S, P> {
 
 impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
+        let mut origin = Origin::Memory;
         let mut known = self.known(query, caller);
         if known.is_none() && self.shelves.look(&query.key).await.is_some() {
+            origin = Origin::Replica;
             known = self.known(query, caller);
         }
         let known = match known {
             Some(known) if self.is_fresh(&known, caller) => {
-                caller.record.answered(Origin::Memory, known.read_at.at);
+                caller.record.answered(origin, known.read_at.at);
                 return known.into_answer();
             }
             known => known,
@@ -111,9 +113,10 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
             Some(Err(refusal)) if refusal.is_refusal() => Err(refusal),
             _ => {
                 // A replica may have read it meanwhile.
-                let newer = self.known(query, caller).map(Known::into_answer);
+                let newer = self.shelves.are_common().then(|| self.known(query, caller));
+                let newer = newer.flatten().map(Known::into_answer);
                 let answer = newer.and_then(Result::ok).unwrap_or(answer);
-                caller.record.answered(Origin::Memory, answer.read_at.at);
+                caller.record.answered(origin, answer.read_at.at);
                 Ok(answer)
             }
         }

@@ -93,7 +93,9 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
         let origin = seat.origin;
         let landed = seat.outcome_until(until).await?;
         if let Ok(answer) = &landed {
-            caller.record.answered(origin, answer.read_at.at);
+            caller
+                .record
+                .answered(of(origin, caller), answer.read_at.at);
         }
         Some(landed)
     }
@@ -156,7 +158,9 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Coalesce<S, P> {
         let seat = self.board(query, caller, |claim| claim.wait(deadline, not_before));
         let origin = seat.origin;
         let answer = seat.outcome(deadline - LEAD.min(time / 10)).await?;
-        caller.record.answered(origin, answer.read_at.at);
+        caller
+            .record
+            .answered(of(origin, caller), answer.read_at.at);
         Ok(answer)
     }
 }
@@ -215,6 +219,15 @@ async fn fly<P: Parameters, S: Upstream<P>>(
         measured.sent();
     }
     land.send_replace(Some(landed(exchange)));
+}
+
+/// Where an answer came from that a read has brought, on which this caller was with a seat of this origin.
+fn of(origin: Origin, caller: &Caller) -> Origin {
+    if caller.record.read().is_of_replica {
+        Origin::Replica
+    } else {
+        origin
+    }
 }
 
 fn landed<T>(exchange: Exchange<T>) -> Result<Answer<T>, Error> {

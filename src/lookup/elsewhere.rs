@@ -66,7 +66,11 @@ impl<S, P: Parameters> Elsewhere<S, P> {
         let exchange = self.shelves.look(&query.key).await?;
         let read_at = exchange.sent?.at;
         let is_fresh = read_at + self.fresh_for >= Instant::now();
-        (is_fresh && attempt.claim.accept(read_at)).then_some(exchange)
+        if !is_fresh || !attempt.claim.accept(read_at) {
+            return None;
+        }
+        attempt.journal.is_of_replica();
+        Some(exchange)
     }
 }
 
@@ -124,6 +128,11 @@ impl<P: Parameters> Shelves<P> {
             answers,
             common: None,
         }
+    }
+
+    /// Whether there is a common one.
+    pub(super) fn are_common(&self) -> bool {
+        self.common.is_some()
     }
 
     /// What is on the common shelf. It is in our own memory then, too.

@@ -47,6 +47,15 @@ names! {
     ALLOWANCE_USED = "videoconf.allowance.used", "{request}", "How many of them we have sent in the last window";
     ALLOWANCE_OTHERS = "videoconf.allowance.others", "{request}", "How many of them others at our address are expected to send in a window";
 
+    // OpenTelemetry's, of the store that replicas share; only with --shared-store.
+    STORE_DURATION = "db.client.operation.duration", "s", "How long operations on the shared store took, by command and, if one failed, by why";
+
+    // Our own: the store that replicas share; likewise.
+    STORE_UNREADABLE = "videoconf.store.unreadable", "{value}", "Values and entries in the shared store that can't be read, and are ignored";
+    STORE_REACHABLE = "videoconf.store.reachable", "", "1 while the limit is shared with all replicas, 0 while the store can't be reached";
+    REPLICAS = "videoconf.replicas", "{replica}", "Replicas that share the limit, this one included, or shared it before the store was lost";
+    REPLICAS_WITH_ANOTHER_KEY = "videoconf.replicas.with_another_key", "{replica}", "Those of them that have another --shared-store-key-file, so that answers aren't shared with them";
+
     // Our own: connections.
     CONNECTIONS_OPEN = "videoconf.connections.open", "{connection}", "Connections that are open";
     CONNECTIONS_ACCEPTED = "videoconf.connections.accepted", "{connection}", "Connections that were accepted";

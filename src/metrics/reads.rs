@@ -97,6 +97,19 @@ pub struct Standing {
     pub used: Option<usize>,
     /// How many others are expected to send.
     pub others: Option<usize>,
+    /// Who shares it; `None` if nobody does.
+    pub replicas: Option<Replicas>,
+}
+
+/// Who shares an allowance.
+#[derive(Clone, Copy, Debug)]
+pub struct Replicas {
+    /// Whether they do at this moment.
+    pub are_reachable: bool,
+    /// How many there are, or were, with this one.
+    pub count: usize,
+    /// How many of them have another secret.
+    pub with_another_key: usize,
 }
 
 /// Has `metrics` look how the allowance of `route` stands.
@@ -117,6 +130,13 @@ pub fn watch_allowance(
     gauge(&names::ALLOWANCE_LIMIT, |it| it.limit);
     gauge(&names::ALLOWANCE_USED, |it| it.used);
     gauge(&names::ALLOWANCE_OTHERS, |it| it.others);
+    gauge(&names::STORE_REACHABLE, |it| {
+        Some(usize::from(it.replicas?.are_reachable))
+    });
+    gauge(&names::REPLICAS, |it| Some(it.replicas?.count));
+    gauge(&names::REPLICAS_WITH_ANOTHER_KEY, |it| {
+        Some(it.replicas?.with_another_key)
+    });
 }
 
 /// Has `metrics` look whether it is known that `route` gives no answers.

@@ -68,7 +68,7 @@ struct Inner {
     methods: Vec<Measured>,
     in_flight: BoundUpDownCounter<i64>,
     refusals: Counter<u64>,
-    answers: [BoundCounter<u64>; 3],
+    answers: [BoundCounter<u64>; Origin::ALL.len()],
     ages: BoundHistogram<f64>,
     durations: Histogram<f64>,
     handled: Counter<u64>,

@@ -81,6 +81,12 @@ impl BaseUrl {
         format!("{}://{}", self.scheme, self.authority)
     }
 
+    /// What tells it from others. A prefix may be a secret of a proxy's.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{}{}", self.origin(), self.prefix)
+    }
+
     /// Where requests to `route` go, as traces have it.
     #[must_use]
     pub fn target(&self, route: &Route) -> Target {

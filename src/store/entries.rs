@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Display, str::FromStr, time::Duration};
 use crate::{
     credentials::Fingerprint,
     exchange::{Head, RateLimit},
-    replicas::{Begun, Event, Over, ReadId, Replica, Tag, Takes, Waits},
+    replicas::{Begun, Event, KeyId, Over, ReadId, Replica, Tag, Takes, Waits},
 };
 
 /// A field that isn't what it is called.
@@ -18,7 +18,7 @@ pub(super) type Fields = Vec<(&'static str, String)>;
 /// What an entry says.
 pub(super) fn fields(by: Replica, event: &Event) -> Fields {
     let (kind, mut rest) = match event {
-        Event::Alive(waits) => ("alive", of_waits(waits)),
+        Event::Alive(waits, key) => ("alive", of_alive(waits, *key)),
         Event::Left => ("left", Vec::new()),
         Event::Begun(begun) => ("begun", of_begun(begun)),
         Event::Over(over) => ("over", of_over(over)),
@@ -29,8 +29,11 @@ pub(super) fn fields(by: Replica, event: &Event) -> Fields {
     fields
 }
 
-fn of_waits(waits: &Waits) -> Fields {
-    let mut fields = vec![("reads", waits.reads.to_string())];
+fn of_alive(waits: &Waits, key: KeyId) -> Fields {
+    let mut fields = vec![
+        ("key", format!("{:016x}", key.0)),
+        ("reads", waits.reads.to_string()),
+    ];
     fields.extend(waits.next.map(|next| ("next", hex(next.as_bytes()))));
     fields
 }
@@ -87,13 +90,16 @@ pub(super) fn event(fields: &HashMap<String, String>) -> Option<(Replica, Event)
     let by = Replica(name("by")?);
     let credential = || unhex(text("credential")?).map(Fingerprint::from_bytes);
     let event = match text("kind")? {
-        "alive" => Event::Alive(Waits {
-            reads: u32::try_from(number("reads")?).ok()?,
-            next: match text("next") {
-                Some(next) => Some(Fingerprint::from_bytes(unhex(next)?)),
-                None => None,
-            },
-        }),
+        "alive" => {
+            let waits = Waits {
+                reads: u32::try_from(number("reads")?).ok()?,
+                next: match text("next") {
+                    Some(next) => Some(Fingerprint::from_bytes(unhex(next)?)),
+                    None => None,
+                },
+            };
+            Event::Alive(waits, KeyId(name("key")?))
+        }
         "left" => Event::Left,
         "begun" => Event::Begun(Begun {
             read: ReadId(name("read")?),
@@ -157,7 +163,7 @@ fn millis(time: Duration) -> String {
     time.as_millis().to_string()
 }
 
-fn hex(bytes: &[u8; 16]) -> String {
+pub(super) fn hex(bytes: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*bytes))
 }
 
@@ -209,7 +215,7 @@ mod tests {
                 takes,
             })
         };
-        let waits = |next| Event::Alive(Waits { reads: 3, next });
+        let waits = |next| Event::Alive(Waits { reads: 3, next }, KeyId(0xABC));
         vec![
             waits(None),
             waits(Some(credential)),

@@ -17,10 +17,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     entries,
-    link::{Link, WAITING},
+    link::{Clock, Link, WAITING},
 };
-use crate::replicas::{
-    Begun, Entry, Event, Ledger, News, Position, Reader, Replica, Unreachable, Waits,
+use crate::{
+    metrics::Operations,
+    replicas::{
+        Begun, Entry, Event, KeyId, Ledger, News, Position, Reader, Replica, Unreachable, Waits,
+    },
 };
 
 /// How many entries are kept, or a few more. A replica that is new reads them.
@@ -68,9 +71,13 @@ pub struct Read {
     link: Arc<Link>,
     key: String,
     me: Replica,
+    secret: KeyId,
+    operations: Operations,
     last: Position,
     unread: VecDeque<Entry>,
     state: State,
+    /// Whether it was told that there is no way, since there was one.
+    was_told: bool,
 }
 
 enum State {
@@ -81,22 +88,21 @@ enum State {
 
 struct Reading {
     connection: MultiplexedConnection,
-    clock: Clock,
     /// Whether that it can be reached was told.
     is_told: bool,
-}
-
-/// What the store's clock said, and when.
-#[derive(Clone, Copy)]
-struct Clock {
-    at: Instant,
-    /// Since the epoch.
-    said: Duration,
 }
 
 impl Written {
     pub(super) fn new(link: Arc<Link>, key: String, me: Replica) -> Self {
         Self { link, key, me }
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +118,7 @@ impl fmt::Debug for Written {
 impl Ledger for Written {
     async fn note(&self, events: &[Event]) -> Result<(), Unreachable> {
         let pipeline = writing(&self.key, self.me, events);
-        let written = self.link.write(|connection| {
+        let written = self.link.write("XADD", |connection| {
             Box::pin(async move { pipeline.query_async::<()>(connection).await })
         });
         written.await.ok_or(Unreachable)
@@ -131,7 +137,7 @@ impl Ledger for Written {
         for (name, text) in &fields {
             script.arg(*name).arg(text);
         }
-        let beginning = self.link.write(|connection| {
+        let beginning = self.link.write("EVALSHA", |connection| {
             Box::pin(async move { script.invoke_async::<Option<Position>>(connection).await })
         });
         beginning.await.ok_or(Unreachable)
@@ -153,11 +159,20 @@ fn writing(key: &str, me: Replica, events: &[Event]) -> redis::Pipeline {
 }
 
 impl Read {
-    pub(super) fn new(link: Arc<Link>, key: String, me: Replica) -> Self {
+    pub(super) fn new(
+        link: Arc<Link>,
+        key: String,
+        me: Replica,
+        secret: KeyId,
+        operations: Operations,
+    ) -> Self {
         Self {
             link,
             key,
             me,
+            secret,
+            operations,
+            was_told: false,
             last: Position::default(),
             unread: VecDeque::new(),
             state: State::Away(Instant::now()),
@@ -167,19 +182,19 @@ impl Read {
     /// Gets there, and reads what there is.
     async fn arrive(&mut self) -> RedisResult<()> {
         let mut connection = self.link.connect().await?;
-        let clock = Clock::of(&mut connection).await?;
+        self.clear(&mut connection).await?;
         // That it can be written, too.
-        let alive = [Event::Alive(Waits::default())];
+        let alive = [Event::Alive(Waits::default(), self.secret)];
         writing(&self.key, self.me, &alive)
             .query_async::<()>(&mut connection)
             .await?;
         if self.last == Position::default() {
-            let since = clock.said.saturating_sub(HISTORY).as_millis();
+            let now = self.link.clock().map(|clock| clock.now());
+            let since = now.unwrap_or_default().saturating_sub(HISTORY).as_millis();
             self.last = Position(u64::try_from(since).unwrap_or_default(), 0);
         }
         let mut reading = Reading {
             connection,
-            clock,
             is_told: false,
         };
         while self
@@ -188,6 +203,16 @@ impl Read {
             == BATCH
         {}
         self.state = State::Reading(reading);
+        Ok(())
+    }
+
+    /// Makes room for it, should something else have its name.
+    async fn clear(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        let kind: String = connection.key_type(&self.key).await?;
+        if kind != "stream" && kind != "none" {
+            self.operations.unreadable();
+            connection.del::<_, ()>(&self.key).await?;
+        }
         Ok(())
     }
 
@@ -208,14 +233,15 @@ impl Read {
             .flat_map(|it| it.keys)
             .flat_map(|it| it.ids);
         let mut count = 0;
+        let clock = self.link.clock();
         for entry in read {
             count += 1;
-            self.take(&entry, &reading.clock);
+            self.take(&entry, clock);
         }
         Ok(count)
     }
 
-    fn take(&mut self, entry: &StreamId, clock: &Clock) {
+    fn take(&mut self, entry: &StreamId, clock: Option<Clock>) {
         let Some(position) = Position::parse(&entry.id) else {
             return;
         };
@@ -226,14 +252,17 @@ impl Read {
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
             .collect();
-        if let Some((by, event)) = entries::event(&fields) {
-            self.unread.push_back(Entry {
-                position,
-                by,
-                at: clock.moment(Duration::from_millis(position.0)),
-                event,
-            });
-        }
+        let Some((by, event)) = entries::event(&fields) else {
+            self.operations.unreadable();
+            return;
+        };
+        let at = clock.map(|it| it.moment(Duration::from_millis(position.0)));
+        self.unread.push_back(Entry {
+            position,
+            by,
+            at: at.unwrap_or_else(Instant::now),
+            event,
+        });
     }
 
     /// There is no way to it any more.
@@ -255,10 +284,15 @@ impl Reader for Read {
                     if let Err(error) = self.arrive().await {
                         self.link.lose(&error);
                         self.leave();
+                        if !self.was_told {
+                            self.was_told = true;
+                            return News::Unreachable(error.to_string());
+                        }
                     }
                 }
                 State::Reading(reading) if !reading.is_told => {
                     reading.is_told = true;
+                    self.was_told = false;
                     return News::Reachable;
                 }
                 State::Reading(reading) => {
@@ -269,9 +303,11 @@ impl Reader for Read {
                     let link = self.link.clone();
                     let waiting = usize::try_from(WAITING.as_millis()).unwrap_or(usize::MAX);
                     let options = StreamReadOptions::default().block(waiting);
+                    link.synchronize().await;
                     tokio::select! {
                         biased;
                         why = link.lost() => {
+                            self.was_told = true;
                             self.leave();
                             return News::Unreachable(why);
                         }
@@ -284,25 +320,6 @@ impl Reader for Read {
                 }
             }
         }
-    }
-}
-
-impl Clock {
-    /// As it is now.
-    async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
-        let before = Instant::now();
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
-        Ok(Self {
-            at: before + before.elapsed() / 2,
-            said: Duration::from_secs(seconds) + Duration::from_micros(micros),
-        })
-    }
-
-    /// When it says `said`.
-    fn moment(&self, said: Duration) -> Instant {
-        let ago = self.said.saturating_sub(said);
-        let earlier = self.at.checked_sub(ago).unwrap_or(self.at);
-        earlier + said.saturating_sub(self.said)
     }
 }
 

@@ -28,7 +28,7 @@ const SERVICE: &str = "rocketchat.videoconference.v1.VideoConferenceService";
 const NO_LIMIT: [&str; 2] = ["--upstream-limit", "none"];
 
 /// A facade that operators can look at, and where.
-async fn watched(sandbox: &Sandbox, flags: &[&str]) -> (Server, SocketAddr) {
+pub async fn watched(sandbox: &Sandbox, flags: &[&str]) -> (Server, SocketAddr) {
     let always = ["--admin-listen", "127.0.0.1:0"];
     let server = Server::before(sandbox, &[&always, flags].concat()).await;
     let line = server.process.stderr.message("serving operators").await;
@@ -37,13 +37,13 @@ async fn watched(sandbox: &Sandbox, flags: &[&str]) -> (Server, SocketAddr) {
 }
 
 /// What a request to the admin port gets, head and all.
-async fn asked(admin: SocketAddr, method: &str, path: &str) -> String {
+pub async fn asked(admin: SocketAddr, method: &str, path: &str) -> String {
     let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     String::from_utf8(said_to(admin, request.as_bytes()).await).expect("text")
 }
 
 /// The lines of `/metrics`, by all before their value.
-async fn measured(admin: SocketAddr) -> BTreeMap<String, String> {
+pub async fn measured(admin: SocketAddr) -> BTreeMap<String, String> {
     let text = asked(admin, "GET", "/metrics").await;
     let (head, body) = text.split_once("\r\n\r\n").expect("a body");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -66,7 +66,7 @@ fn handled<'a>(measured: &'a BTreeMap<String, String>, code: &str) -> &'a str {
 }
 
 /// Waits until `is_it` holds for what was measured.
-async fn until(
+pub async fn until(
     admin: SocketAddr,
     is_it: impl Fn(&BTreeMap<String, String>) -> bool,
 ) -> BTreeMap<String, String> {

@@ -1,5 +1,8 @@
 //! What replicas share, by a real store: `cargo test --test it store:: -- --ignored`. It needs a `redis-server`.
 
 mod allowance;
+mod facades;
 mod ledger;
 mod server;
+mod shelf;
+mod start;

@@ -99,8 +99,8 @@ impl Facade {
     /// With the flags of `serve`.
     pub async fn with(flags: &[&str]) -> Self {
         let config = config(flags);
-        let source = app::source(&config, &Instruments::off()).expect("a client");
-        Self::serve(source, config).await
+        let facade = app::facade(&config, &Instruments::off()).expect("a client");
+        Self::serve(facade, config).await
     }
 
     /// Before any source.
@@ -109,7 +109,10 @@ impl Facade {
     }
 
     /// Before any source, with a configuration.
-    pub async fn serve(source: impl ConferenceSource, config: Config) -> Self {
+    pub async fn serve<S: ConferenceSource>(
+        facade: impl Into<app::Facade<S>> + Send + 'static,
+        config: Config,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a free port");
@@ -117,7 +120,7 @@ impl Facade {
         let (shutdown, asked) = oneshot::channel();
         let served = tokio::spawn(async move {
             // A test that ends without asking drops the sender, which is as good.
-            app::serve(listener, source, &config, Telemetry::off(), async {
+            app::serve(listener, facade, &config, Telemetry::off(), async {
                 let _ = asked.await;
             })
             .await;

@@ -9,12 +9,13 @@ use super::{
     others::BEAT,
     release,
     state::{Next, Step},
+    ticket::Ticket,
 };
 use crate::{
     credentials::Fingerprint,
     query::Key,
     replicas::{
-        Begun, Event, Ledger, News, Position, ReadId, Reader, Replica, Tag, TagKey, Takes,
+        Begun, Event, KeyId, Ledger, News, Position, ReadId, Reader, Replica, Tag, TagKey, Takes,
         Unreachable,
     },
     route::Parameters,
@@ -34,13 +35,20 @@ pub struct Common {
     pub ledger: Arc<dyn Ledger>,
     /// Names what is read.
     pub tags: TagKey,
+    /// Stands for the secret that `tags` was made of.
+    pub key: KeyId,
 }
 
 /// Whether the allowance is shared just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// All of it is everybody's.
-    Together,
+    Together {
+        /// How many other replicas there are.
+        others: usize,
+        /// How many of them have another secret, so that what they read can't be had.
+        strangers: usize,
+    },
     /// The ledger can't be written.
     Apart {
         /// There are so many parts, of which one is ours.
@@ -118,7 +126,7 @@ impl Allowance {
     }
 
     /// Follows what is written in the ledger, and writes there, until this is dropped. Whoever was rejected
-    /// elsewhere is told to `rejected`; and `standing` whether it can be written, whenever that changes.
+    /// elsewhere is told to `rejected`; and `standing` how it is shared, whenever that changes.
     pub async fn share(
         &self,
         mut reader: impl Reader,
@@ -140,26 +148,33 @@ impl Allowance {
                         let released = self.lock().learn(&entry, Instant::now());
                         release(released);
                     }
-                    News::Reachable => {
-                        self.lock().join(Instant::now());
-                        standing(Standing::Together);
-                    }
+                    News::Reachable => self.lock().join(Instant::now()),
                     News::Unreachable(why) => {
-                        let parts = self.lock().part(Instant::now());
-                        standing(Standing::Apart { parts, why });
+                        let mut state = self.lock();
+                        state.part(Instant::now());
+                        if let Some(others) = &mut state.others {
+                            others.trouble = Some(why);
+                        }
                     }
                 }
                 self.0.changed();
             }
         };
         let writing = async {
+            let mut told = None;
             loop {
-                let events = {
+                let (events, stands) = {
                     let mut state = self.lock();
                     let now = Instant::now();
                     state.bury(now);
-                    state.news(now)
+                    (state.news(now), state.standing_in_common())
                 };
+                if stands != told
+                    && let Some(stands) = &stands
+                {
+                    standing(stands.clone());
+                }
+                told = stands;
                 if !events.is_empty() {
                     // Whoever reads it hears that it can't be written.
                     let _ = sharing.common.ledger.note(&events).await;
@@ -171,6 +186,14 @@ impl Allowance {
             }
         };
         tokio::join!(reading, writing);
+    }
+
+    /// Tells the others that they won't hear of us any more.
+    pub async fn leave(&self) {
+        if let Some(sharing) = &self.0.sharing {
+            // If nobody can be told, they will notice.
+            let _ = sharing.common.ledger.note(&[Event::Left]).await;
+        }
     }
 
     /// Hands out the turns that are due, of all replicas' turns.
@@ -198,6 +221,34 @@ impl Allowance {
                     return Step::Wait(Some(Instant::now()));
                 }
             }
+        }
+    }
+
+    /// Tells the others of a read that takes nothing of the limit, once no replica reads the same.
+    pub(super) async fn begin_beside(&self, ticket: &mut Ticket, tag: Tag, sharing: &Sharing) {
+        loop {
+            let seen = {
+                let state = self.lock();
+                let others = state.others.as_ref().filter(|it| it.is_reachable);
+                let Some(others) = others else { return };
+                others.read_since(tag).is_none().then_some(others.seen)
+            };
+            if let Some(seen) = seen {
+                let begun = Begun {
+                    read: ReadId::random(),
+                    tag,
+                    credential: ticket.credential,
+                    takes: Takes::Nothing,
+                };
+                // Before it is known, so that it is over if nobody waits for that any more.
+                ticket.read = Some(begun.read);
+                if sharing.common.ledger.begin(&begun, seen).await != Ok(None) {
+                    return;
+                }
+                ticket.read = None;
+            }
+            // Who waits leaves as soon as it is read that another one was first.
+            sleep_until(Instant::now() + AGAIN).await;
         }
     }
 

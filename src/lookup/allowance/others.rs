@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::window::Unit;
 use crate::{
     credentials::Fingerprint,
-    replicas::{Begun, Event, Position, ReadId, Replica, Tag, Waits},
+    replicas::{Begun, Event, KeyId, Position, ReadId, Replica, Tag, Waits},
     sync::watch,
 };
 
@@ -24,8 +24,11 @@ const GRACE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub(super) struct Others {
     pub me: Replica,
+    key: KeyId,
     /// Whether the ledger can be written.
     pub is_reachable: bool,
+    /// Why it can't, if that is known.
+    pub trouble: Option<String>,
     /// How many parts of the limit there are while it can't, of which one is ours: as many as there were replicas.
     pub parts: usize,
     /// All that stands there up to this is known here.
@@ -45,6 +48,8 @@ pub(super) struct Others {
 #[derive(Debug)]
 struct Other {
     heard_at: Instant,
+    /// Which secret it has; `None` as long as it hasn't said so.
+    key: Option<KeyId>,
     waits: Waits,
     next: Next,
 }
@@ -67,11 +72,13 @@ pub(super) struct Reading {
 }
 
 impl Others {
-    pub(super) fn new(me: Replica) -> Self {
+    pub(super) fn new(me: Replica, key: KeyId) -> Self {
         let now = Instant::now();
         Self {
             me,
+            key,
             is_reachable: false,
+            trouble: None,
             parts: 1,
             seen: Position::default(),
             replicas: HashMap::new(),
@@ -108,6 +115,7 @@ impl Others {
     pub(super) fn hear(&mut self, by: Replica, now: Instant) {
         let other = self.replicas.entry(by).or_insert(Other {
             heard_at: now,
+            key: None,
             waits: Waits::default(),
             next: Next {
                 credential: None,
@@ -117,8 +125,16 @@ impl Others {
         other.heard_at = other.heard_at.max(now);
     }
 
-    pub(super) fn note_waits(&mut self, by: Replica, waits: Waits, now: Instant) {
+    /// Those of them whose secret is another one.
+    pub(super) fn strangers(&self) -> usize {
+        let keys = self.replicas.values().filter_map(|other| other.key);
+        keys.filter(|key| *key != self.key).count()
+    }
+
+    /// That waits for a turn at `by`, which has the secret `key`.
+    pub(super) fn note_waits(&mut self, by: Replica, waits: Waits, key: KeyId, now: Instant) {
         if let Some(other) = self.replicas.get_mut(&by) {
+            other.key = Some(key);
             other.waits = waits;
             other.next.set(waits.next, now);
         }
@@ -164,7 +180,8 @@ impl Others {
         }
     }
 
-    fn read_since(&self, tag: Tag) -> Option<Instant> {
+    /// Since when what `tag` stands for is read by a replica.
+    pub(super) fn read_since(&self, tag: Tag) -> Option<Instant> {
         let reads = self.reads.values();
         let theirs = reads.filter(|reading| reading.begun.tag == tag);
         theirs.map(|reading| reading.at).max()
@@ -228,7 +245,7 @@ impl Others {
         if has_changed || at + BEAT <= now {
             self.told = (waits, now);
             self.mine.set(waits.next, now);
-            self.tell(Event::Alive(waits));
+            self.tell(Event::Alive(waits, self.key));
         }
         std::mem::take(&mut self.outbox)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Limit,
+    CommonStanding, Limit,
     marks::Marks,
     others::{Others, Reading},
     queue::{Place, Queue, Waiting},
@@ -16,7 +16,7 @@ use crate::{
     claim::{Cause, Claim, Turn},
     credentials::Fingerprint,
     exchange::Head,
-    metrics::Standing,
+    metrics::{Replicas, Standing},
     replicas::{Entry, Event, Over, Position, Replica, Takes, Waits},
 };
 
@@ -76,7 +76,7 @@ pub(super) enum Step {
 }
 
 impl State {
-    pub(super) fn new(limit: Option<Limit>, me: Option<Replica>) -> Self {
+    pub(super) fn new(limit: Option<Limit>, others: Option<Others>) -> Self {
         Self {
             window: limit.map(Window::new),
             queue: Queue::new(),
@@ -84,7 +84,7 @@ impl State {
             strangers: 0,
             turned_away_until: Instant::now(),
             is_driven: false,
-            others: me.map(Others::new),
+            others,
         }
     }
 
@@ -111,6 +111,15 @@ impl State {
             limit: window.map(Window::limit),
             used: window.map(|window| window.used(now)),
             others: window.map(|window| window.limit() - window.limit_beside_others(now)),
+            replicas: self.others.as_ref().map(|others| Replicas {
+                are_reachable: others.is_reachable,
+                count: if others.is_reachable {
+                    others.alive()
+                } else {
+                    others.parts
+                },
+                with_another_key: others.strangers(),
+            }),
         }
     }
 
@@ -296,7 +305,7 @@ impl State {
         }
         others.hear(by, at);
         match event {
-            Event::Alive(waits) => others.note_waits(by, waits, at),
+            Event::Alive(waits, key) => others.note_waits(by, waits, key, at),
             Event::Left => self.forget(by, now),
             Event::Begun(begun) => {
                 let marks = &self.marks;
@@ -354,6 +363,7 @@ impl State {
             return;
         };
         others.is_reachable = true;
+        others.trouble = None;
         if let Some(window) = &mut self.window {
             window.divide(1);
             for ago in window.untold(now) {
@@ -362,14 +372,11 @@ impl State {
         }
     }
 
-    /// It can't be, not for now: there is our part of the limit left. How large that is: one of how many.
-    pub(super) fn part(&mut self, now: Instant) -> usize {
-        let Some(others) = self.others.as_mut() else {
-            return 1;
+    /// It can't be, not for now: there is our part of the limit left.
+    pub(super) fn part(&mut self, now: Instant) {
+        let Some(others) = self.others.as_mut().filter(|it| it.is_reachable) else {
+            return;
         };
-        if !others.is_reachable {
-            return others.parts;
-        }
         others.is_reachable = false;
         let parts = others.alive();
         others.parts = parts;
@@ -379,7 +386,20 @@ impl State {
         if let Some(window) = &mut self.window {
             window.divide(parts);
         }
-        parts
+    }
+
+    /// Whether the allowance is shared just now; `None` as long as that isn't known.
+    pub(super) fn standing_in_common(&self) -> Option<CommonStanding> {
+        let others = self.others.as_ref()?;
+        if others.is_reachable {
+            return Some(CommonStanding::Together {
+                others: others.alive() - 1,
+                strangers: others.strangers(),
+            });
+        }
+        let why = others.trouble.clone()?;
+        let parts = others.parts;
+        Some(CommonStanding::Apart { parts, why })
     }
 
     /// What the others are to be told.

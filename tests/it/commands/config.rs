@@ -457,3 +457,100 @@ async fn a_flag_wins_over_its_variable_and_that_over_the_default() {
         assert_eq!(ended.status, Some(problem.map_or(0, |_| 64)), "{case}");
     }
 }
+
+/// Each part of what replicas share is told what is missing or wrong, and no password of a URL is shown.
+#[tokio::test]
+async fn a_shared_store_is_checked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let (key, short) = (file("key", &"k".repeat(32)), file("short", "k\n"));
+    let (password, empty) = (file("password", "secret\n"), file("empty", "\n"));
+    let key_flag = ["--shared-store-key-file", &key];
+    let store_flag = ["--shared-store", "redis://localhost"];
+    let with = |flags: &[&'static str]| [flags, &store_flag, &key_flag].concat();
+    let url = |url: &'static str| ["--shared-store", url, key_flag[0], key_flag[1]].to_vec();
+    let password_flag = ["--shared-store-password-file", &password];
+    for (flags, problem) in [
+        (store_flag.to_vec(), "--shared-store-key-file is missing: "),
+        (
+            key_flag.to_vec(),
+            "--shared-store-key-file needs --shared-store",
+        ),
+        (
+            password_flag.to_vec(),
+            "--shared-store-password-file needs --shared-store",
+        ),
+        (
+            [&store_flag[..], &["--shared-store-key-file", &short]].concat(),
+            "--shared-store-key-file \"",
+        ),
+        (
+            [&with(&[])[..], &["--shared-store-password-file", &empty]].concat(),
+            "--shared-store-password-file \"",
+        ),
+        (
+            [&with(&[])[..], &["--shared-store-ca", &key]].concat(),
+            "--shared-store-ca \"",
+        ),
+        (url("localhost:6379"), "--shared-store: is not a URL"),
+        (url("http://localhost"), "--shared-store: is not a URL"),
+        (url("redis:///0"), "--shared-store: is not a URL"),
+        (url("unix://"), "--shared-store: is not a URL"),
+        (url("redis://localhost/zero"), "--shared-store: "),
+        (
+            url("rediss://localhost/#insecure"),
+            "--shared-store: must not have a query",
+        ),
+        (
+            url("unix:///socket?pass=hunter2"),
+            "--shared-store: must not have a query",
+        ),
+        (
+            url("redis://:hunter2@localhost"),
+            "--shared-store: has a password, ",
+        ),
+    ] {
+        let always = ["check-config", "--upstream-url", "http://localhost"];
+        let ended = run(&[&always, &flags[..]].concat()).await;
+        assert_eq!(ended.status, Some(64), "{flags:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        let start = format!("{PREFIX}{problem}");
+        assert!(
+            ended.stderr.starts_with(&start),
+            "{flags:?}: {}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+    for store in [
+        "redis://localhost",
+        "redis://mia@[::1]:1/3",
+        "rediss://store",
+        "unix:///socket",
+    ] {
+        let always = ["check-config", "--upstream-url", "http://localhost"];
+        let flags = ["--shared-store", store, key_flag[0], key_flag[1]];
+        let ended = run(&[&always[..], &flags, &password_flag].concat()).await;
+        assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{store}");
+    }
+}
+
+/// Nobody sees what is in another's environment.
+#[tokio::test]
+async fn a_password_of_the_store_may_be_in_the_variable_of_its_url() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    fs::write(&key, "k".repeat(32)).expect("a file");
+    let mut command = command(&["check-config", "--upstream-url", "http://localhost"]);
+    command.env("VIDEOCONF_SHARED_STORE", "redis://:hunter2@store");
+    command.env("VIDEOCONF_SHARED_STORE_KEY_FILE", key);
+    let ended = Process::spawn(&mut command).ended().await;
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let warning = "videoconf-facade: warning: --shared-store is redis to another machine";
+    assert!(ended.stderr.starts_with(warning), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}

@@ -49,7 +49,13 @@ async fn help_begins_with_an_example_and_names_every_flag() {
     ];
     let upstream = ["upstream-url", "upstream-ca", "upstream-proxy"];
     let tls = ["tls-cert", "tls-key", "tls-client-ca"];
-    let serve = [&["listen"], &upstream[..], &tls, &common].concat();
+    let store = [
+        "shared-store",
+        "shared-store-key-file",
+        "shared-store-password-file",
+        "shared-store-ca",
+    ];
+    let serve = [&["listen"], &upstream[..], &tls, &store, &common].concat();
     let demo = [&["once", "tls", "sandbox-version", "listen"], &common[..]].concat();
     let server = ["server", "tls-ca", "tls-server-name", "tls-cert", "tls-key"];
     let credentials = ["user-id-file", "auth-token-file"];

@@ -6,7 +6,8 @@ use tokio::time::{Instant, timeout};
 use videoconf_facade::{
     credentials::Fingerprint,
     replicas::{
-        Begun, Entry, Event, Ledger, News, Position, ReadId, Reader, Tag, Takes, Unreachable, Waits,
+        Begun, Entry, Event, KeyId, Ledger, News, Position, ReadId, Reader, Tag, Takes,
+        Unreachable, Waits,
     },
     store::Read,
 };
@@ -22,7 +23,7 @@ async fn next(reader: &mut Read) -> News {
 async fn next_entry(reader: &mut Read) -> Entry {
     loop {
         match next(reader).await {
-            News::Entry(entry) if !matches!(entry.event, Event::Alive(_)) => return entry,
+            News::Entry(entry) if !matches!(entry.event, Event::Alive(..)) => return entry,
             News::Unreachable(why) => panic!("{why}"),
             News::Entry(_) | News::Reachable => {}
         }
@@ -140,7 +141,7 @@ async fn rubbish_is_skipped() {
     let server = RedisServer::start().await;
     let (_, writes, mut reads) = server.ledger();
     reachable(&mut reads).await;
-    let key = "{test}:ledger";
+    let key = &*server.name("*:ledger").await;
     server.command(&["XADD", key, "*", "kind", "rubbish"]).await;
     server
         .command(&["XADD", key, "*", "kind", "begun", "by", "1"])
@@ -170,7 +171,7 @@ async fn it_is_told_that_it_hangs_and_that_it_is_back() {
     let back = Instant::now();
     reachable(&mut reads).await;
     assert!(back.elapsed() < Duration::from_secs(2));
-    let waits = Event::Alive(Waits::default());
+    let waits = Event::Alive(Waits::default(), KeyId(0));
     writes.note(&[waits]).await.expect("written");
 }
 

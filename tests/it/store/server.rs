@@ -6,44 +6,95 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
-use videoconf_facade::{replicas::Replica, store};
+use tokio::{
+    net::UnixStream,
+    time::{sleep, timeout},
+};
+use videoconf_facade::{
+    metrics::Metrics,
+    replicas::Replica,
+    route::INFO,
+    store::{self, Namespace, Secret},
+};
 
 /// It runs until this is dropped.
 pub struct RedisServer {
     folder: TempDir,
+    options: Vec<String>,
     process: Child,
 }
 
 impl RedisServer {
     /// One that keeps nothing.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let process = run(&folder);
-        let server = Self { folder, process };
+        let server = Self::with(&[]);
         server.is_there().await;
         server
     }
 
-    /// Where it is, and whose keys are ours.
-    pub fn options(&self) -> store::Options {
-        let url = format!("redis+unix://{}", self.socket());
-        store::Options {
-            client: redis::Client::open(url).expect("a URL"),
-            prefix: "test".to_owned(),
+    /// One with these options, too, which may not be there yet.
+    pub fn with(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options: Vec<_> = options.iter().map(|it| (*it).to_owned()).collect();
+        let process = run(&folder, &options);
+        Self {
+            folder,
+            options,
+            process,
         }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket())
+    }
+
+    /// What all replicas with this secret have.
+    pub fn options(&self, secret: u8) -> store::Options {
+        store::Options {
+            client: redis::Client::open(self.url()).expect("a URL"),
+            secret: Secret::new(&[secret; 32]).expect("a secret"),
+            namespace: Namespace::of("http://chat"),
+        }
+    }
+
+    /// What a new replica has, which has this secret.
+    pub fn open(&self, secret: u8) -> (Replica, store::Opened) {
+        let me = Replica::random();
+        let opened = store::open(
+            &self.options(secret),
+            &INFO,
+            me,
+            Duration::from_secs(30),
+            &Metrics::off(),
+        );
+        (me, opened)
     }
 
     /// The ledger, as a new replica has it.
     pub fn ledger(&self) -> (Replica, store::Written, store::Read) {
-        let me = Replica::random();
-        let (written, read) = store::ledger(&self.options(), me);
-        (me, written, read)
+        let (me, opened) = self.open(b'x');
+        (me, opened.ledger, opened.reader)
+    }
+
+    /// The names that there are which match `pattern`.
+    pub async fn names(&self, pattern: &str) -> Vec<String> {
+        let names = self.command(&["KEYS", pattern]).await;
+        redis::from_redis_value(names).expect("names")
+    }
+
+    /// The one name that matches `pattern`.
+    pub async fn name(&self, pattern: &str) -> String {
+        let names = self.names(pattern).await;
+        let [name] = &names[..] else {
+            panic!("not one: {names:?}");
+        };
+        name.clone()
     }
 
     /// Runs a command, and says what comes back.
     pub async fn command(&self, words: &[&str]) -> redis::Value {
-        let client = self.options().client;
+        let client = redis::Client::open(self.url()).expect("a URL");
         let connection = client.get_multiplexed_async_connection().await;
         let mut connection = connection.expect("a connection");
         let mut command = redis::cmd(words[0]);
@@ -77,7 +128,7 @@ impl RedisServer {
 
     /// Starts it anew; nothing is left of what it had.
     pub async fn start_again(&mut self) {
-        self.process = run(&self.folder);
+        self.process = run(&self.folder, &self.options);
         self.is_there().await;
     }
 
@@ -85,8 +136,21 @@ impl RedisServer {
         self.folder.path().join("socket").display().to_string()
     }
 
-    async fn is_there(&self) {
-        let client = self.options().client;
+    /// Waits until it listens, whatever it says then.
+    pub async fn listens(&self) {
+        let there = async {
+            while UnixStream::connect(self.socket()).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), there)
+            .await
+            .expect("a server");
+    }
+
+    /// Waits until it is there.
+    pub async fn is_there(&self) {
+        let client = redis::Client::open(self.url()).expect("a URL");
         let there = async {
             while client.get_multiplexed_async_connection().await.is_err() {
                 sleep(Duration::from_millis(10)).await;
@@ -98,7 +162,7 @@ impl RedisServer {
     }
 }
 
-fn run(folder: &TempDir) -> Child {
+fn run(folder: &TempDir, options: &[String]) -> Child {
     let socket = folder.path().join("socket");
     Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no"])
@@ -106,6 +170,7 @@ fn run(folder: &TempDir) -> Child {
         .arg(socket)
         .arg("--dir")
         .arg(folder.path())
+        .args(options)
         .stdout(Stdio::null())
         .spawn()
         .expect("a redis-server")

@@ -21,7 +21,7 @@ use videoconf_facade::{
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
-    replicas::{Ledger, Reader, Replica, Shelf, TagKey},
+    replicas::{KeyId, Ledger, Reader, Replica, Shelf, TagKey},
     route::{INFO, Info},
     source::{Answer, Lookup, Upstream},
     telemetry::Instruments,
@@ -358,6 +358,7 @@ impl Lookups {
             me,
             ledger: Arc::new(ledger),
             tags: TagKey::new(&[0; 32]),
+            key: KeyId(0),
         };
         let allowance = Allowance::new(config.allowance, Some(common));
         let shelves = Shelves {
