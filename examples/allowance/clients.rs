@@ -78,11 +78,12 @@ pub fn limit(calls: u32) -> Duration {
     PER_READ * calls
 }
 
-/// Makes the calls of `load` at `address`.
-pub async fn ask(address: SocketAddr, load: Load) -> Result<Vec<Outcome>, String> {
+/// Makes the calls of `load` at `addresses`, clients being spread over them.
+pub async fn ask(addresses: &[SocketAddr], load: Load) -> Result<Vec<Outcome>, String> {
     let mut connections = Vec::new();
-    for _ in 0..load.clients.min(MAX_CONNECTIONS) {
-        connections.push(Client::new(connect(address).await?));
+    let count = load.clients.min(MAX_CONNECTIONS) as usize;
+    for address in addresses.iter().cycle().take(count) {
+        connections.push(Client::new(connect(*address).await?));
     }
     let start = Instant::now();
     let clients: JoinSet<_> = (0..load.clients)

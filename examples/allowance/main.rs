@@ -4,7 +4,8 @@
 //! sandbox enforces the limit for real: 15 requests per 3 s and client address, which is a read of each
 //! call every K x 0.2 s at best. For each K there are two runs: `facade` has the source stack of
 //! [`app::facade`](videoconf_facade::app::facade) with the defaults of `serve` (or what its environment
-//! variables say), `without` makes a read for every caller. All of it happens in this process, on free
+//! variables say), `without` makes a read for every caller. `--replicas` has several facades behind one
+//! address, and `--shared-store` has them share it. All of it happens in this process, on free
 //! ports of 127.0.0.1.
 
 mod clients;
@@ -66,6 +67,15 @@ struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
     run: Duration,
 
+    /// How many facades there are behind one address, over which the clients are spread
+    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(value_parser = value_parser!(u32).range(1..=16))]
+    replicas: u32,
+
+    /// The Valkey or Redis through which they share the limit; without it they know nothing of each other
+    #[arg(long, value_name = "URL")]
+    shared_store: Option<String>,
+
     /// Draw the results into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -120,10 +130,14 @@ impl Arguments {
         let loads: Vec<_> = calls.into_iter().map(|calls| self.load(calls)).collect();
         let mut progress = Progress::new(loads.iter().map(|load| load.length() * 2).sum());
 
+        let facades = Stack::Facade {
+            replicas: self.replicas,
+            shared_store: self.shared_store.as_deref(),
+        };
         let row = |load: &Load| {
             Ok(Row {
                 calls: load.calls,
-                facade: run::run(Stack::Facade, load, &mut progress)?,
+                facade: run::run(facades, load, &mut progress)?,
                 without: run::run(Stack::Without, load, &mut progress)?,
             })
         };
@@ -145,9 +159,14 @@ impl Arguments {
         let Self { clients, rate, .. } = self;
         let deadline = humantime::format_duration(self.deadline);
         let run = humantime::format_duration(self.run);
+        let replicas = match (self.replicas, &self.shared_store) {
+            (1, None) => String::new(),
+            (replicas, None) => format!(" {replicas} replicas, sharing nothing."),
+            (replicas, Some(_)) => format!(" {replicas} replicas, sharing a store."),
+        };
         format!(
             "{clients} clients, {rate} calls a second, a deadline of {deadline}; \
-             {run} after the first fill; 15 requests per 3 s."
+             {run} after the first fill; 15 requests per 3 s.{replicas}"
         )
     }
 }

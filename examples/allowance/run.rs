@@ -2,10 +2,12 @@
 
 use std::{
     future,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
 };
 
 use clap::Parser;
+use tempfile::NamedTempFile;
 use tokio::{net::TcpListener, runtime::Runtime};
 use videoconf_facade::{
     app::{self, Facade, Telemetry},
@@ -31,9 +33,14 @@ const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// What stands between the callers and Rocket.Chat.
 #[derive(Clone, Copy)]
-pub enum Stack {
+pub enum Stack<'a> {
     /// What the facade has there.
-    Facade,
+    Facade {
+        /// How many there are.
+        replicas: u32,
+        /// Where they share what they know.
+        shared_store: Option<&'a str>,
+    },
     /// A read for every caller.
     Without,
 }
@@ -45,9 +52,9 @@ struct Serve {
 }
 
 /// Makes a run on a runtime of its own, so that nothing of it goes on in the next one.
-pub fn run(stack: Stack, load: &Load, progress: &mut Progress) -> Result<Measured, String> {
+pub fn run(stack: Stack<'_>, load: &Load, progress: &mut Progress) -> Result<Measured, String> {
     let name = match stack {
-        Stack::Facade => "facade",
+        Stack::Facade { .. } => "facade",
         Stack::Without => "without",
     };
     let what = format!("{} calls, {name}", load.calls);
@@ -57,7 +64,7 @@ pub fn run(stack: Stack, load: &Load, progress: &mut Progress) -> Result<Measure
     measured
 }
 
-async fn measure(stack: Stack, load: Load) -> Result<Measured, String> {
+async fn measure(stack: Stack<'_>, load: Load) -> Result<Measured, String> {
     let options = Options {
         any_call: true,
         ..Options::default()
@@ -65,25 +72,55 @@ async fn measure(stack: Stack, load: Load) -> Result<Measured, String> {
     let sandbox = Sandbox::start(LISTEN.into(), options)
         .await
         .map_err(|error| format!("the sandbox can't listen: {error}"))?;
-    let config = config(&sandbox.url())?;
-    let address = match stack {
-        Stack::Facade => serve(app::facade(&config, &Instruments::off())?, config).await,
+    let url = sandbox.url();
+    let mut addresses = Vec::new();
+    match stack {
+        Stack::Facade {
+            replicas,
+            shared_store,
+        } => {
+            let key = key_file().map_err(|error| format!("can't write a key file: {error}"))?;
+            let key = key.path().to_string_lossy();
+            let store = shared_store.map(|url| ["--shared-store", url, KEY_FLAG, &key]);
+            for _ in 0..replicas {
+                let config = config(&url, store.as_ref().map_or(&[], |it| &it[..]))?;
+                addresses.push(serve(app::facade(&config, &Instruments::off())?, config).await?);
+            }
+        }
         Stack::Without => {
+            let config = config(&url, &[])?;
             let client = Client::new(config.upstream.clone())?;
             let Instruments { metrics, tracer } = Instruments::off();
             let attempts = Attempts::new(&metrics, &INFO);
             let spans = Requests::new(tracer, &INFO, config.upstream.base_url.target(&INFO));
-            serve(Direct::new(Observed::new(client, attempts, spans)), config).await
+            let source = Direct::new(Observed::new(client, attempts, spans));
+            addresses.push(serve(source, config).await?);
         }
-    }?;
-    let outcomes = clients::ask(address, load).await?;
+    }
+    let outcomes = clients::ask(&addresses, load).await?;
     Ok(Measured::new(&outcomes, load.fill(), &sandbox.windows()))
 }
 
-/// The configuration of `serve` with its defaults.
-fn config(upstream_url: &str) -> Result<Config, String> {
-    let serve = Serve::try_parse_from(["serve", "--upstream-url", upstream_url])
-        .map_err(|error| error.to_string())?;
+/// What replicas share a secret by.
+const KEY_FLAG: &str = "--shared-store-key-file";
+
+/// A secret for one run.
+fn key_file() -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    write!(
+        file,
+        "{:032x}{:032x}",
+        fastrand::u128(..),
+        fastrand::u128(..)
+    )?;
+    Ok(file)
+}
+
+/// The configuration of `serve` with its defaults, and `flags`.
+fn config(upstream_url: &str, flags: &[&str]) -> Result<Config, String> {
+    let serve = ["serve", "--upstream-url", upstream_url];
+    let serve =
+        Serve::try_parse_from(serve.iter().chain(flags)).map_err(|error| error.to_string())?;
     serve.flags.check(Problems::default()).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         problems.join("; ")
