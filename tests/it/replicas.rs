@@ -155,6 +155,53 @@ async fn replicas_come_and_go() {
     }
 }
 
+/// They are read by one replica at a time, too, and none of them waits for a turn.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_limited_is_read_once() {
+    let fake = Fake::unlimited();
+    let replicas = replicas(&fake, &Memory::new(WAY), 3);
+    sleep(SECOND).await;
+    replicas[0].ask("mia", "known").await.answer.expect("it");
+    sleep(SECOND).await;
+    fake.behave(|_| found().after(SECOND / 2));
+    let began = Instant::now();
+    let calls: Vec<_> = (0..30).map(|call| call.to_string()).collect();
+    let asked = replicas.iter().flat_map(|replica| {
+        let calls = calls.iter();
+        calls.map(move |call| replica.ask("mia", call))
+    });
+    for heard in join_all(asked).await {
+        heard.answer.expect("an answer");
+    }
+    assert!(began.elapsed() < SECOND * 7 / 10, "{:?}", began.elapsed());
+    let reads = counts(fake.reads().into_iter().map(|read| read.call_id));
+    assert_eq!(reads.len(), 31);
+    assert!(reads.values().all(|reads| *reads == 1), "{reads:?}");
+}
+
+/// A read that began and isn't wanted any more holds up nobody elsewhere.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_limited_is_over_when_nobody_waits_for_it() {
+    let fake = Fake::unlimited();
+    let replicas = replicas(&fake, &Memory::new(Duration::from_millis(20)), 2);
+    sleep(SECOND).await;
+    replicas[0].ask("mia", "known").await.answer.expect("it");
+    sleep(SECOND).await;
+    // In some of that time it begins.
+    for millis in 60..140 {
+        let call = millis.to_string();
+        let leaves = replicas[0].ask_for("mia", &call, None, Duration::from_millis(millis));
+        let _ = leaves.await;
+        let began = Instant::now();
+        replicas[1].ask("mia", &call).await.answer.expect("it");
+        assert!(
+            began.elapsed() < SECOND / 4,
+            "{millis} {:?}",
+            began.elapsed()
+        );
+    }
+}
+
 /// As good as one process: each call is read once, and not once by each.
 #[tokio::test(start_paused = true)]
 async fn forty_calls_are_as_young_as_with_one_process() {

@@ -41,6 +41,7 @@ var suites = []struct {
 	{"restart", restartSuite},
 	{"upgrade", upgradeSuite},
 	{"outages", outagesSuite},
+	{"replicas", replicasSuite},
 	{"soak", soakSuite},
 }
 
@@ -68,7 +69,7 @@ func suitesMain() int {
 	only := flag.String("only", "", "the suites to run, separated by commas; all without it")
 	seconds := flag.Int("seconds", 10, "how long each attack lasts, in seconds")
 	soak := flag.Duration("soak", 3*time.Minute, "how long the soak lasts")
-	attacks := flag.String("attacks", "", "only the attacks whose name has this in it")
+	attacks := flag.String("attacks", "", "only the attacks, and the troubles of a store, whose name has this in it")
 	out := flag.String("out", "", "the report's file; without it, stdout")
 	flag.Parse()
 	if *facade == "" || flag.NArg() > 0 {

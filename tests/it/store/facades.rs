@@ -1,6 +1,6 @@
 //! Facades that share a store, as processes.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, fs, net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -311,4 +311,41 @@ async fn an_answer_of_another_replica_is_called_that() {
             .expect("an answer");
         assert_eq!(source(facade).await, expected);
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a redis-server"]
+async fn what_is_measured_of_it_is_in_the_docs() {
+    let (shared, sandbox) = (Shared::start().await, sandbox().await);
+    let facades = shared.facades(&sandbox, 1).await;
+    let (facade, admin) = &facades[0];
+    facade.get(CALLS[0].id).await.expect("an answer");
+    let ledger = shared.store.name("*:ledger").await;
+    shared
+        .store
+        .command(&["XADD", &ledger, "*", "kind", "rubbish"])
+        .await;
+    until(*admin, |it| {
+        it.keys()
+            .any(|it| it.starts_with("videoconf_store_unreadable"))
+    })
+    .await;
+    let text = asked(*admin, "GET", "/metrics").await;
+    let ours = |name: &str| {
+        ["db_", "videoconf_store_", "videoconf_replicas"]
+            .iter()
+            .any(|it| name.starts_with(it))
+    };
+    let shown: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .filter(|(name, _)| ours(name))
+        .collect();
+    let told: BTreeSet<_> = include_str!("../../../docs/metrics.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| <code>")?.split_once("</code> | "))
+        .filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0)))
+        .filter(|(name, _)| ours(name))
+        .collect();
+    assert_eq!(shown, told);
 }
