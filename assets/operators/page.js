@@ -128,6 +128,18 @@ function table({ title, about, users }) {
   return element("figure", {}, element("h2", {}, title), element("figcaption", {}, words), element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
 }
 
+/** What there is to see of replicas, if the limit is shared with any. */
+function replicasOf(history) {
+  const [all, isReachable] = [history.gauge("replicas/all"), history.gauge("replicas/reachable")];
+  const count = last(all);
+  if (count === null) return { tiles: [], charts: [] };
+  const isShared = last(isReachable) === 1;
+  const words = isShared ? rounded(count) : `alone, 1 of ${rounded(count)}`;
+  const lines = { "share the limit": all.map((it, i) => (it === null ? null : isReachable[i] ? it : 1)), "have another key file": history.gauge("replicas/strangers") };
+  const about = "One, while the shared store can't be reached.";
+  return { tiles: [tile("Replicas", words, isShared ? "good" : "bad")], charts: [{ title: "Replicas", about, lines, unit: rounded }] };
+}
+
 function draw({ about, history: raw, users }) {
   const history = new History(raw);
   const calls = history.rates("calls");
@@ -149,6 +161,7 @@ function draw({ about, history: raw, users }) {
     }),
   );
   const isDown = last(history.gauge("upstream_down")) === 1;
+  const replicas = replicasOf(history);
   byId("about").textContent = about;
   byId("tiles").replaceChildren(
     tile("Rocket.Chat", isDown ? "no answers" : "answers", isDown ? "bad" : "good"),
@@ -158,6 +171,7 @@ function draw({ about, history: raw, users }) {
     tile("Age, median", last(age.median) === null ? "no answers" : seconds(last(age.median))),
     tile("In flight", rounded(last(history.gauge("in_flight")) ?? 0)),
     tile("Connections", rounded(last(history.gauge("connections")) ?? 0)),
+    ...replicas.tiles,
   );
   byId("charts").replaceChildren(
     ...[
@@ -169,6 +183,7 @@ function draw({ about, history: raw, users }) {
       { title: "How long calls take", about: "Until the end of their answers.", lines: latency, unit: seconds },
       { title: "How long Rocket.Chat takes", about: "On average, by what came of it.", lines: upstream, unit: seconds },
       { title: "Waiting", about: "Reads that wait for their turn, and all that are under way.", lines: { waiting: history.gauge("queue"), "under way": history.gauge("reads") }, unit: rounded },
+      ...replicas.charts,
     ].map((it) => chart(it, history.at)),
     table({ title: "Who has Rocket.Chat asked", about: "Requests of the last five minutes (10,000 at most), by a hash of the credentials that the log has, too.", users }),
   );

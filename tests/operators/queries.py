@@ -64,10 +64,27 @@ def config(folder, operators):
     """As deploy/ has it, but all within seconds."""
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
     text = text.replace("scrape_interval: 15s", "scrape_interval: 1s\n  evaluation_interval: 1s")
-    assert "127.0.0.1:9464" in text and f"job_name: {JOB}" in text
-    (folder / "prometheus.yml").write_text(text.replace("127.0.0.1:9464", operators))
+    assert '"127.0.0.1:9464"' in text and f"job_name: {JOB}" in text
+    targets = ", ".join(f'"{it}"' for it in operators)
+    (folder / "prometheus.yml").write_text(text.replace('"127.0.0.1:9464"', targets))
     (folder / "rules.yml").write_text(RULES.read_text())
     return folder / "prometheus.yml"
+
+
+def sharing(stack, folder):
+    """A facade that shares a store: where operators look."""
+    (folder / "key").write_text("k" * 32)
+    socket = f"{folder}/store"
+    store = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", ""]
+    stack.enter_context(running(store, stdout=subprocess.DEVNULL))
+    shared = ["--shared-store", f"unix://{socket}", "--shared-store-key-file", f"{folder}/key"]
+    serve = [sys.argv[1], "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *shared]
+    facade = [*serve, "--upstream-url", "http://127.0.0.1:1", "--log-format", "json"]
+    process = stack.enter_context(running(facade, stderr=subprocess.PIPE, text=True))
+    for line in process.stderr:
+        if json.loads(line)["message"] == "serving operators":
+            return json.loads(line)["listen"]
+    sys.exit("the facade ended")
 
 
 class Prometheus:
@@ -125,7 +142,7 @@ def main():
         ]
         port = free_port()
         storage = f"--storage.tsdb.path={folder / 'data'}"
-        command = ["prometheus", f"--config.file={config(folder, operators)}", storage, f"--web.listen-address=127.0.0.1:{port}"]
+        command = ["prometheus", f"--config.file={config(folder, [operators, sharing(stack, folder)])}", storage, f"--web.listen-address=127.0.0.1:{port}"]
         stack.enter_context(running(command, stderr=(folder / "log").open("w")))
         for it in loads:
             it.wait()

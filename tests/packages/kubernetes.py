@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import urllib.request
 
@@ -22,6 +23,8 @@ FACADE, KUSTOMIZE = map(os.path.realpath, sys.argv[1:])
 # The oldest one that is still looked after by anybody, and the newest one.
 VERSIONS = ["1.29", "1.34"]
 
+STORE = "videoconf-facade-store"
+
 SECONDS = re.compile(r"(\d+)s")
 
 
@@ -30,16 +33,21 @@ def built(folder):
     return list(yaml.safe_load_all(text))
 
 
-def with_tls(folder):
+def with_component(name):
     """What a user's own kustomization makes of base and component."""
-    (pathlib.Path(folder) / "base").symlink_to(BASE)
-    kustomization = {"resources": ["base"], "components": ["base/tls"]}
-    (pathlib.Path(folder) / "kustomization.yaml").write_text(json.dumps(kustomization))
-    return built(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "base").symlink_to(BASE)
+        kustomization = {"resources": ["base"], "components": [f"base/{name}"]}
+        (pathlib.Path(folder) / "kustomization.yaml").write_text(json.dumps(kustomization))
+        return built(folder)
 
 
 def of_kind(objects, kind):
     return [it for it in objects if it["kind"] == kind]
+
+
+def is_of_store(it):
+    return it["metadata"]["name"] == STORE
 
 
 def check(what, holds):
@@ -91,28 +99,34 @@ def check_names(objects):
     return template["spec"], container, ports, config["data"]
 
 
-def check_limits(pod, variables):
-    """What Pod Security's "restricted" asks for, and a time to leave that is long enough."""
+def check_restricted(pod):
+    """What Pod Security's "restricted" asks for."""
     [container] = pod["containers"]
     own = container["securityContext"]
     check("not restricted", own["capabilities"]["drop"] == ["ALL"] and own["allowPrivilegeEscalation"] is False)
     check("not read-only", own["readOnlyRootFilesystem"] is True)
     check("may be root", pod["securityContext"]["runAsNonRoot"] is True)
     check("no seccomp", pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault")
+
+
+def check_limits(pod, variables):
+    """That, and a time to leave that is long enough."""
+    check_restricted(pod)
     leaving = [variables.get(f"VIDEOCONF_{it}", "0s") for it in ("SHUTDOWN_NOTICE", "DRAIN_TIMEOUT")]
     takes = sum(int(SECONDS.fullmatch(it)[1]) for it in leaving) + 5
     check(f"{takes} s to leave", pod["terminationGracePeriodSeconds"] > takes)
 
 
-def check_program(container, ports, variables):
-    """The program takes the variables, listens where it is expected, and answers what probes ask."""
+def check_program(container, ports, variables, instead, ready):
+    """The program takes the variables, some with values for here, listens where it is expected, and answers what probes
+    ask; the readiness probe with that."""
     for name, variable in [("grpc", "VIDEOCONF_LISTEN"), ("admin", "VIDEOCONF_ADMIN_LISTEN")]:
         check(f"{variable} isn't {name}", variables[variable] == f"0.0.0.0:{ports[name]}")
     known = subprocess.run([FACADE, "serve", "--help"], check=True, capture_output=True, text=True).stdout
     for name in variables:
         check(f"no variable {name}", re.search(rf"env:\s+{name}\]", known))
     here = {**variables, "VIDEOCONF_LISTEN": "127.0.0.1:0", "VIDEOCONF_ADMIN_LISTEN": "127.0.0.1:0"}
-    here = {name: value for name, value in here.items() if "TLS" not in name}
+    here = {name: value for name, value in here.items() if "TLS" not in name} | instead
     facade = subprocess.Popen([FACADE, "serve"], env={**os.environ, **here}, stderr=subprocess.PIPE, text=True)
     try:
         lines = (json.loads(line) for line in facade.stderr)
@@ -120,21 +134,82 @@ def check_program(container, ports, variables):
         check("it doesn't serve", admin)
         for probe in ("livenessProbe", "readinessProbe"):
             path = container[probe]["httpGet"]["path"]
-            with urllib.request.urlopen(f"http://{admin}{path}", timeout=10) as answer:
-                check(path, answer.status == 200)
+            url = f"http://{admin}{path}"
+            check(path, asked(url)[0] == 200)
+        for _ in range(100):
+            if asked(url)[1] == ready:
+                break
+            time.sleep(0.1)
+        check(f"{url}: {asked(url)[1]}", asked(url)[1] == ready)
     finally:
         facade.kill()  # it would wait for VIDEOCONF_SHUTDOWN_NOTICE
         facade.wait()
 
 
-def main():
+def asked(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.status, answer.read().decode()
+
+
+def check_store(objects, policy, variables, folder):
+    """The store has the name and the port that the facade asks for, lets the facade in, and runs with its arguments.
+    What the facade needs to use it here."""
+    [deployment], [service], [own_policy] = (of_kind(objects, it) for it in ("Deployment", "Service", "NetworkPolicy"))
+    template = deployment["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    labels = template["metadata"]["labels"]
+    for selector in [deployment["spec"]["selector"]["matchLabels"], service["spec"]["selector"],
+                     own_policy["spec"]["podSelector"]["matchLabels"]]:
+        check(f"{selector} is none of the store's labels", selector == labels)
+    ports = {it["name"]: it["containerPort"] for it in container["ports"]}
+    targets = [service["spec"]["ports"][0]["targetPort"], own_policy["spec"]["ingress"][0]["ports"][0]["port"]]
+    targets += [container[it]["tcpSocket"]["port"] for it in ("livenessProbe", "readinessProbe")]
+    check(f"no port among {targets}", set(targets) == set(ports))
+    [port] = ports.values()
+    url = variables["VIDEOCONF_SHARED_STORE"]
+    check(f"nothing is at {url}", url == f"redis://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}")
+    rules = policy["spec"]["egress"]
+    check("no way to the store", {"to": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": port}]} in rules)
+    # Redis takes what Valkey does.
+    command = container["args"][0].replace("valkey-server", "redis-server")
+    command += f" --port 0 --unixsocket {folder}/socket --dir {folder}"
+    environment = {**os.environ, "PASSWORD": "secret"}
+    store = subprocess.Popen([*container["command"], command], env=environment, stdout=subprocess.DEVNULL)
+    (pathlib.Path(folder) / "key").write_text("k" * 64)
+    (pathlib.Path(folder) / "password").write_text("secret")
+    files = {it: f"{folder}/{variables[it].split('/')[-1]}" for it in variables if it.endswith("_FILE")}
+    return store, {**files, "VIDEOCONF_SHARED_STORE": f"unix://{folder}/socket"}
+
+
+def check_all(name, objects):
+    check_schemas(objects)
+    store = [it for it in objects if is_of_store(it)]
+    objects = [it for it in objects if not is_of_store(it)]
+    pod, container, ports, variables = check_names(objects)
+    check_limits(pod, variables)
+    if not store:
+        return check_program(container, ports, variables, {}, "ok\n")
+    [stores_pod] = [it["spec"]["template"]["spec"] for it in of_kind(store, "Deployment")]
+    check_restricted(stores_pod)
     with tempfile.TemporaryDirectory() as folder:
-        for name, objects in [("base", built(BASE)), ("with TLS", with_tls(folder))]:
-            check_schemas(objects)
-            pod, container, ports, variables = check_names(objects)
-            check_limits(pod, variables)
-            check_program(container, ports, variables)
-            print(f"ok      Kubernetes: {name}")
+        [policy] = of_kind(objects, "NetworkPolicy")
+        process, instead = check_store(store, policy, variables, folder)
+        try:
+            ready = "ok\nshared store: reached, 1 replicas\n"
+            return check_program(container, ports, variables, instead, ready)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def main():
+    for name, objects in [
+        ("base", built(BASE)),
+        ("with TLS", with_component("tls")),
+        ("with a shared store", with_component("shared-store")),
+    ]:
+        check_all(name, objects)
+        print(f"ok      Kubernetes: {name}")
 
 
 if __name__ == "__main__":
