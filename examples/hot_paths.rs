@@ -51,12 +51,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().collect();
     let [_, path, count] = &arguments[..] else {
         return Err(
-            "usage: hot_paths memory|measured|read|refusal|translation|status COUNT".into(),
+            "usage: hot_paths memory|shared|measured|read|refusal|translation|status COUNT".into(),
         );
     };
     let count = count.parse()?;
     match &**path {
-        "memory" => calls(&Instruments::off(), "x", None, count),
+        // The latter with a store that replicas share, which the environment names.
+        "memory" | "shared" => calls(&Instruments::off(), "x", None, count),
         "measured" => {
             let (metrics, _prometheus) = metrics::start(None, otlp::resource())?;
             let instruments = Instruments {

@@ -264,3 +264,6 @@ impl Next {
         self.credential = credential;
     }
 }
+
+#[cfg(test)]
+mod tests;
