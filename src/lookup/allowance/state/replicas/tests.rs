@@ -99,28 +99,28 @@ fn over(read: u64, was_sent: bool, head: Option<Head>) -> Event {
     })
 }
 
-fn head(status: u16, is_limited: bool) -> Option<Head> {
-    Some(Head {
+fn head(status: u16, is_limited: bool) -> Head {
+    Head {
         status,
         rate_limit: is_limited.then(RateLimit::default),
         retry_after: None,
-    })
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_replicas_send_counts_as_ours_does() {
     for (takes, was_sent, head, used) in [
         (Takes::One, true, None, 1),
-        (Takes::One, true, head(200, true), 1),
-        (Takes::OneForAStranger, true, head(200, true), 1),
+        (Takes::One, true, Some(head(200, true)), 1),
+        (Takes::OneForAStranger, true, Some(head(200, true)), 1),
         (Takes::One, false, None, 0),
-        (Takes::One, true, head(401, false), 0),
+        (Takes::One, true, Some(head(401, false)), 0),
         // It isn't limited any more, or never was.
-        (Takes::One, true, head(200, false), 0),
-        (Takes::Nothing, true, head(200, false), 0),
+        (Takes::One, true, Some(head(200, false)), 0),
+        (Takes::Nothing, true, Some(head(200, false)), 0),
         (Takes::Nothing, true, None, 0),
         // It was counted, against what its reader thought.
-        (Takes::Nothing, true, head(200, true), 1),
+        (Takes::Nothing, true, Some(head(200, true)), 1),
     ] {
         let case = format!("{takes:?} {was_sent} {head:?}");
         let mut shared = Shared::new();
@@ -187,7 +187,7 @@ async fn what_replicas_learn_of_users_is_known_here() {
     let (_, _waits) = shared.wait(1);
     let (_, _another_user_waits) = shared.wait(2);
     shared.learn(OTHER, begun(1, Takes::OneForAStranger));
-    let released = shared.learn(OTHER, over(1, true, head(200, false)));
+    let released = shared.learn(OTHER, over(1, true, Some(head(200, false))));
     assert_eq!(released, 1);
     assert!(shared.state.is_unlimited(user_of(1)));
     assert!(!shared.state.is_unlimited(user_of(2)));
@@ -201,7 +201,7 @@ async fn who_waits_is_told_of_those_who_wait_elsewhere() {
         for read in 0..15 {
             tokio::time::advance(SECOND / 5).await;
             shared.learn(OTHER, begun(read, Takes::One));
-            shared.learn(OTHER, over(read, true, head(200, true)));
+            shared.learn(OTHER, over(read, true, Some(head(200, true))));
         }
         let waits = Waits {
             reads: others,
@@ -227,10 +227,10 @@ async fn those_who_wait_elsewhere_want_turns_too() {
         let mut shared = Shared::new();
         // The first one has told where the window stands.
         shared.learn(OTHER, begun(1, Takes::One));
-        shared.learn(OTHER, over(1, true, head(200, true)));
+        shared.learn(OTHER, over(1, true, Some(head(200, true))));
         for read in 2..7 {
             shared.learn(OTHER, begun(read, Takes::One));
-            shared.learn(OTHER, over(read, true, head(200, true)));
+            shared.learn(OTHER, over(read, true, Some(head(200, true))));
         }
         let waits = Waits {
             reads: others,
