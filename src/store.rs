@@ -2,11 +2,14 @@
 
 mod check;
 mod entries;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod ledger;
 mod link;
 mod said;
 mod secret;
 mod shelf;
+mod whereabouts;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -17,6 +20,7 @@ pub use check::{Found, check};
 pub use ledger::{Read, Written};
 pub use secret::Secret;
 pub use shelf::Shelved;
+pub use whereabouts::Seed;
 
 use self::link::Link;
 use crate::{
@@ -32,7 +36,7 @@ const LIMIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it is.
-    pub client: redis::Client,
+    pub seed: Seed,
     /// What all replicas know, and nobody else.
     pub secret: Secret,
     /// What the names of all keys begin with, before the route's.
@@ -58,7 +62,7 @@ impl Options {
     /// Whether others on the way can read what is said there, and say something else.
     #[must_use]
     pub fn is_readable_on_the_way(&self) -> bool {
-        match self.client.get_connection_info().addr() {
+        match self.seed.client.get_connection_info().addr() {
             ConnectionAddr::Tcp(host, _) => {
                 let address = host.parse::<IpAddr>();
                 host != "localhost" && !address.is_ok_and(|it| it.is_loopback())
@@ -70,7 +74,7 @@ impl Options {
     /// Where the store is, for people.
     #[must_use]
     pub fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+        self.seed.address()
     }
 }
 
@@ -83,9 +87,10 @@ impl Namespace {
         Self(format!("{:016x}", hash.map_or(0, u64::from_be_bytes)))
     }
 
-    /// What all names of a route begin with. In braces there is what has a cluster keep all of them in one place.
-    fn prefix(&self, route: &Route) -> String {
-        format!("videoconf-facade:1:{{{}:{}}}", self.0, route.name)
+    /// What the names of all that is about this begin with. In braces there is what has a cluster keep all of them in one
+    /// place.
+    fn name(&self, about: &str) -> String {
+        format!("videoconf-facade:1:{{{}:{about}}}", self.0)
     }
 }
 
@@ -99,9 +104,10 @@ pub fn open(
     metrics: &Metrics,
 ) -> Opened {
     let operations = Operations::new(metrics);
-    let link = Arc::new(Link::new(options.client.clone(), operations.clone()));
-    let prefix = options.namespace.prefix(route);
+    let prefix = options.namespace.name(route.name);
     let key = format!("{prefix}:ledger");
+    let link = Link::new(options.seed.clone(), key.clone(), operations.clone());
+    let link = Arc::new(link);
     Opened {
         ledger: Written::new(link.clone(), key.clone(), me),
         reader: Read::new(

@@ -8,7 +8,7 @@ use url::Url;
 use super::Problems;
 use crate::{
     rocketchat::BaseUrl,
-    store::{Namespace, Options, Secret},
+    store::{Namespace, Options, Secret, Seed},
     tls::TrustAnchors,
 };
 
@@ -22,7 +22,7 @@ const PASSWORD_VARIABLE: &str = "VIDEOCONF_SHARED_STORE_PASSWORD";
 #[expect(clippy::struct_field_names, reason = "they are the flags' names")]
 pub(super) struct StoreFlags {
     /// Share Rocket.Chat's limit and its answers with other replicas through this Valkey or Redis (6.2 or later):
-    /// redis://, rediss:// with TLS, or unix:// with a socket's path
+    /// redis://, rediss:// with TLS, or unix:// with a socket's path; itself, a Sentinel or a node of a cluster
     #[arg(long, env = URL_VARIABLE, value_name = "URL")]
     shared_store: Option<String>,
 
@@ -81,7 +81,7 @@ impl StoreFlags {
             let what_to_do = "make one with openssl rand -base64 48, and give it to all replicas";
             return problems.missing("--shared-store-key-file", what_to_do);
         }
-        let mut info = url;
+        let (mut info, primary) = url;
         let mut settings = info.redis_settings().clone();
         let password = match password {
             Some(password) => Some(password?),
@@ -113,7 +113,10 @@ impl StoreFlags {
         let client = client.map_err(|error| error.to_string());
         let client = problems.check_secret("--shared-store", "", |_| client);
         Some(Options {
-            client: client?,
+            seed: Seed {
+                client: client?,
+                primary,
+            },
             secret: secret??,
             namespace: Namespace::of(&upstream?.identity()),
         })
@@ -128,10 +131,10 @@ fn password_of_environment(problems: &mut Problems) -> Option<String> {
     })
 }
 
-/// Where the store is, and as whom it is used.
-fn parse(text: &str) -> Result<ConnectionInfo, String> {
+/// Where the store is, and as whom it is used; and what a Sentinel calls it, if the URL says that.
+fn parse(text: &str) -> Result<(ConnectionInfo, Option<String>), String> {
     const FORM: &str = "is not a URL like redis://host:6379, rediss://host:6379 or unix:///path";
-    let url = Url::parse(text).map_err(|_| FORM)?;
+    let mut url = Url::parse(text).map_err(|_| FORM)?;
     if !["redis", "rediss", "unix"].contains(&url.scheme()) {
         return Err(FORM.to_owned());
     }
@@ -142,9 +145,12 @@ fn parse(text: &str) -> Result<ConnectionInfo, String> {
              the URL in {URL_VARIABLE}"
         ));
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".to_owned());
+    if url.query().is_some() {
+        return Err("must not have a query".to_owned());
     }
+    // To the library it would mean something else.
+    let primary = url.fragment().map(str::to_owned);
+    url.set_fragment(None);
     if url.scheme() == "unix" {
         if url.host().is_some() || url.path().len() < 2 {
             return Err(FORM.to_owned());
@@ -153,7 +159,8 @@ fn parse(text: &str) -> Result<ConnectionInfo, String> {
         return Err(FORM.to_owned());
     }
     let info = url.into_connection_info();
-    info.map_err(|error| error.detail().unwrap_or(FORM).to_owned())
+    let info = info.map_err(|error| error.detail().unwrap_or(FORM).to_owned());
+    Ok((info?, primary))
 }
 
 fn secret(path: &str) -> Result<Secret, String> {

@@ -6,12 +6,12 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisError, RedisFuture, RedisResult,
+    AsyncConnectionConfig, ErrorKind, FromRedisValue, RedisError, RedisFuture, RedisResult,
     ServerErrorKind, aio::MultiplexedConnection,
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::LIMIT;
+use super::{LIMIT, Seed};
 use crate::metrics::Operations;
 
 /// How long connecting may take.
@@ -34,7 +34,9 @@ pub(super) struct Clock {
 /// The way to the store, which is there or isn't.
 #[derive(Debug)]
 pub(super) struct Link {
-    client: Client,
+    seed: Seed,
+    /// What is looked for.
+    name: String,
     operations: Operations,
     way: Mutex<Option<Way>>,
     /// Why it is lost, as long as nobody has looked.
@@ -48,9 +50,10 @@ struct Way {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, operations: Operations) -> Self {
+    pub(super) fn new(seed: Seed, name: String, operations: Operations) -> Self {
         Self {
-            client,
+            seed,
+            name,
             operations,
             way: Mutex::default(),
             trouble: watch::Sender::default(),
@@ -59,11 +62,11 @@ impl Link {
 
     /// Connects anew, for somebody who reads.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let (client, _) = self.seed.find(&self.name).await?;
         let connect = async |limit| {
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(CONNECTING))
                 .set_response_timeout(Some(limit));
-            let client = &self.client;
             client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await

@@ -6,3 +6,4 @@ mod ledger;
 mod server;
 mod shelf;
 mod start;
+mod whereabouts;

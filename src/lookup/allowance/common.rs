@@ -255,6 +255,12 @@ impl Allowance {
     fn offer(&self) -> Result<(Next, Begun, Position), Step> {
         let mut state = self.lock();
         let next = state.next(Instant::now())?;
+        let others = state.others.as_ref().zip(next.waiting.tag);
+        if others.is_some_and(|(others, tag)| others.read_since(tag).is_some()) {
+            // Who waits for it is just hearing that.
+            state.put_back(next);
+            return Err(Step::Wait(Some(Instant::now() + AGAIN)));
+        }
         let begun = Begun {
             read: ReadId::random(),
             tag: next.waiting.tag.unwrap_or(Tag([0; 16])),

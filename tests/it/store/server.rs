@@ -7,14 +7,14 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::{
-    net::UnixStream,
+    net::{TcpStream, UnixStream},
     time::{sleep, timeout},
 };
 use videoconf_facade::{
     metrics::Metrics,
     replicas::Replica,
     route::INFO,
-    store::{self, Namespace, Secret},
+    store::{self, Namespace, Secret, Seed},
 };
 
 /// It runs until this is dropped.
@@ -52,7 +52,10 @@ impl RedisServer {
     /// What all replicas with this secret have.
     pub fn options(&self, secret: u8) -> store::Options {
         store::Options {
-            client: redis::Client::open(self.url()).expect("a URL"),
+            seed: Seed {
+                client: redis::Client::open(self.url()).expect("a URL"),
+                primary: None,
+            },
             secret: Secret::new(&[secret; 32]).expect("a secret"),
             namespace: Namespace::of("http://chat"),
         }
@@ -134,6 +137,29 @@ impl RedisServer {
 
     fn socket(&self) -> String {
         self.folder.path().join("socket").display().to_string()
+    }
+
+    /// A Sentinel with this file.
+    pub fn sentinel(file: &str) -> Self {
+        let mut command = Command::new("redis-server");
+        command.args([file, "--sentinel"]).stdout(Stdio::null());
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            options: Vec::new(),
+            process: command.spawn().expect("a redis-server"),
+        }
+    }
+
+    /// Waits until it listens on this port.
+    pub async fn listens_at(&self, port: u16) {
+        let there = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), there)
+            .await
+            .expect("a server");
     }
 
     /// Waits until it listens, whatever it says then.

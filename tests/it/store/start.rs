@@ -15,16 +15,16 @@ use crate::support::{
 };
 
 /// The secret of all replicas, in a file.
-struct KeyFile(TempDir);
+pub struct KeyFile(TempDir);
 
 impl KeyFile {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("key"), "k".repeat(32)).expect("a file");
         Self(folder)
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         self.file("key")
     }
 
@@ -41,13 +41,13 @@ impl KeyFile {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
 /// How a facade ends that doesn't start with this store.
-async fn refused(url: &str, flags: &[&str]) -> Ended {
+pub async fn refused(url: &str, flags: &[&str]) -> Ended {
     let key = KeyFile::new();
     let mut command = serve(&["--upstream-url", "http://127.0.0.1:1"]);
     command.args([
@@ -61,7 +61,7 @@ async fn refused(url: &str, flags: &[&str]) -> Ended {
 }
 
 #[track_caller]
-fn is_one_line(ended: &Ended, words: &str) {
+pub fn is_one_line(ended: &Ended, words: &str) {
     assert_eq!(ended.status, Some(64), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     let start = "videoconf-facade: --shared-store: ";
@@ -132,9 +132,6 @@ async fn a_server_of_another_kind_is_one_line() {
     let sandbox = sandbox().await;
     let url = sandbox.url().replace("http://", "redis://");
     is_one_line(&refused(&url, &[]).await, "neither Valkey nor Redis");
-    let cluster = RedisServer::with(&["--cluster-enabled", "yes"]);
-    cluster.listens().await;
-    is_one_line(&refused(&cluster.url(), &[]).await, "cluster");
 }
 
 #[tokio::test]
