@@ -112,7 +112,7 @@ pub fn facade(
         allowance: allowance.clone(),
         reader: opened.reader,
         forget: Box::new(move |credential| answers.forget(credential)),
-        told: Told::new(),
+        told: Told::new(store.address()),
     };
     Ok(Facade {
         source: lookup(client, config, instruments, allowance, shelves),

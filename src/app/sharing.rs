@@ -1,6 +1,6 @@
 //! What replicas share, followed as long as the facade runs, and told to operators.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use tokio::sync::watch;
 
@@ -21,7 +21,11 @@ pub struct Sharing {
 
 /// What operators were told of it last. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Told(watch::Sender<Option<CommonStanding>>);
+pub struct Told {
+    /// Where the store is.
+    store: String,
+    last: watch::Sender<Option<CommonStanding>>,
+}
 
 impl Sharing {
     /// Follows what the other replicas do until `end` is ready, and tells them then that this one is gone.
@@ -47,12 +51,16 @@ impl Sharing {
 }
 
 impl Told {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::default())
+    pub(super) fn new(store: String) -> Self {
+        Self {
+            store,
+            last: watch::Sender::default(),
+        }
     }
 
     fn tell(&self, standing: CommonStanding) {
-        let before = self.0.send_replace(Some(standing.clone()));
+        let store = &self.store;
+        let before = self.last.send_replace(Some(standing.clone()));
         let strangers_before = match before {
             Some(CommonStanding::Together { strangers, .. }) => strangers,
             _ => 0,
@@ -60,7 +68,7 @@ impl Told {
         match standing {
             CommonStanding::Together { others, strangers } => {
                 let replicas = others + 1;
-                tracing::info!(replicas, "sharing the limit with all replicas");
+                tracing::info!(replicas, store, "sharing the limit with all replicas");
                 if strangers > strangers_before {
                     tracing::warn!(
                         replicas = strangers,
@@ -71,6 +79,7 @@ impl Told {
             CommonStanding::Apart { parts, why } => {
                 tracing::warn!(
                     parts,
+                    store,
                     why,
                     "the shared store can't be used: going on alone, with one part of the limit"
                 );
@@ -80,23 +89,20 @@ impl Told {
 
     /// It in a line; `None` as long as nothing is known.
     pub(super) fn line(&self) -> Option<String> {
-        let mut line = "shared store: ".to_owned();
-        // Writing to a String can't fail.
-        let _ = match &*self.0.borrow() {
-            Some(CommonStanding::Together { others, strangers }) => {
-                let _ = write!(line, "reached, {} replicas", others + 1);
-                match strangers {
-                    0 => Ok(()),
-                    _ => write!(line, ", {strangers} of them with another key file"),
-                }
-            }
-            Some(CommonStanding::Apart { parts, why }) => write!(
-                line,
-                "out of reach, going on with 1 of {parts} parts of the limit: {why}"
+        let last = self.last.borrow();
+        Some(match last.as_ref()? {
+            CommonStanding::Together {
+                others,
+                strangers: 0,
+            } => format!("shared store: reached, {} replicas", others + 1),
+            CommonStanding::Together { others, strangers } => format!(
+                "shared store: reached, {} replicas, {strangers} of them with another key file",
+                others + 1
             ),
-            None => return None,
-        };
-        Some(line)
+            CommonStanding::Apart { parts, why } => format!(
+                "shared store: out of reach, going on with 1 of {parts} parts of the limit: {why}"
+            ),
+        })
     }
 }
 

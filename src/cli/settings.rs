@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command, CommandFactory, parser::ValueSource};
 use serde_json::{Map, Value, json};
-use url::Url;
+use url::{Origin, Url};
 
 use super::{Cli, VERSION};
 
@@ -47,12 +47,22 @@ fn shown(flag: &str, value: &str) -> String {
     if !SECRET.contains(&flag) {
         return value.to_owned();
     }
-    let url = Url::parse(value).ok();
-    let origin = url.map(|url| (url.origin().ascii_serialization(), url));
-    match origin {
-        Some((origin, url)) if url.as_str().trim_end_matches('/') == origin => origin,
-        Some((origin, _)) => format!("{origin}, and more"),
-        None => "not shown".to_owned(),
+    let Ok(url) = Url::parse(value) else {
+        return "not shown".to_owned();
+    };
+    let origin = match url.origin() {
+        Origin::Tuple(..) => url.origin().ascii_serialization(),
+        // Of a scheme that isn't the web's.
+        Origin::Opaque(_) => {
+            let port = url.port().map(|it| format!(":{it}")).unwrap_or_default();
+            let host = url.host_str().unwrap_or_default();
+            format!("{}://{host}{port}", url.scheme())
+        }
+    };
+    if url.as_str().trim_end_matches('/') == origin {
+        origin
+    } else {
+        format!("{origin}, and more")
     }
 }
 
@@ -72,9 +82,13 @@ mod tests {
             ("http://u:hunter2@chat:3000", "http://chat:3000, and more"),
             ("http://chat?hunter2", "http://chat, and more"),
             ("hunter2", "not shown"),
+            ("redis://store:6379", "redis://store:6379"),
+            ("rediss://mia:hunter2@[::1]/1", "rediss://[::1], and more"),
+            ("unix:///run/hunter2", "unix://, and more"),
         ] {
             assert_eq!(shown("upstream-url", url), expected, "{url}");
             assert_eq!(shown("upstream-proxy", url), expected, "{url}");
+            assert_eq!(shown("shared-store", url), expected, "{url}");
         }
         assert_eq!(shown("listen", "localhost:1"), "localhost:1");
     }
