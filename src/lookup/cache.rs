@@ -90,7 +90,12 @@ impl<P: Parameters, S: Upstream<P>> Lookup<P> for Cache<S, P> {
     async fn find(&self, query: &Query<P>, caller: &Caller) -> Result<Answer<P::Answer>, Error> {
         let mut origin = Origin::Memory;
         let mut known = self.known(query, caller);
-        if known.is_none() && self.shelves.look(&query.key).await.is_some() {
+        // Whoever began a read has looked.
+        if known.is_none()
+            && self.shelves.are_common()
+            && !self.inner.is_reading(&query.key)
+            && self.shelves.look(&query.key).await.is_some()
+        {
             origin = Origin::Replica;
             known = self.known(query, caller);
         }

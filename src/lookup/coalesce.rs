@@ -100,6 +100,11 @@ impl<P: Parameters, S: Upstream<P>> Coalesce<S, P> {
         Some(landed)
     }
 
+    /// Whether this is being read.
+    pub(super) fn is_reading(&self, key: &Key<P>) -> bool {
+        self.0.lock().contains_key(key)
+    }
+
     /// Joins the read that is under way, if it suits, or else starts one.
     fn board(
         &self,
