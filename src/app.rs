@@ -5,7 +5,7 @@ mod sharing;
 use std::{
     future::pending,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::StatusCode;
@@ -76,6 +76,9 @@ impl<S: ConferenceSource> From<S> for Facade<S> {
     }
 }
 
+/// How long replicas may take to hear that a read is over.
+const NOTICED_WITHIN: Duration = Duration::from_secs(1);
+
 /// The facade of a configuration.
 ///
 /// # Errors
@@ -99,6 +102,7 @@ pub fn facade(
         ledger: Arc::new(opened.ledger),
         tags: store.secret.tags(),
         key: store.secret.id(),
+        longest_read: config.request_timeout + NOTICED_WITHIN,
     };
     let allowance = Allowance::new(config.allowance, Some(common));
     let shelves = Shelves {

@@ -1,4 +1,4 @@
-//! `check-config`: everything that `serve` checks, and no more.
+//! `check-config`: everything that `serve` checks, but for what only others can tell.
 
 use std::process::ExitCode;
 

@@ -139,7 +139,7 @@ fn parse(text: &str) -> Result<(ConnectionInfo, Option<String>), String> {
         return Err(FORM.to_owned());
     }
     // It would be in the list of processes, for everybody.
-    if url.password().is_some() && env::var(URL_VARIABLE).as_deref() != Ok(text) {
+    if url.password().is_some() && is_argument(text) {
         return Err(format!(
             "has a password, which every user of the machine could see: give it in --shared-store-password-file, or \
              the URL in {URL_VARIABLE}"
@@ -165,6 +165,11 @@ fn parse(text: &str) -> Result<(ConnectionInfo, Option<String>), String> {
 
 fn secret(path: &str) -> Result<Secret, String> {
     Secret::new(&read(path)?)
+}
+
+/// Whether it is among the words of our command line.
+fn is_argument(text: &str) -> bool {
+    env::args_os().any(|word| word.to_string_lossy().contains(text))
 }
 
 /// The first line.

@@ -97,7 +97,9 @@ impl Allowance {
     /// An allowance of which nothing is known to be spent.
     #[must_use]
     pub fn new(options: Options, common: Option<Common>) -> Self {
-        let others = common.as_ref().map(|it| Others::new(it.me, it.key));
+        let others = common
+            .as_ref()
+            .map(|it| Others::new(it.me, it.key, it.longest_read));
         Self(Arc::new(Shared {
             state: Mutex::new(State::new(options.limit, others)),
             lane: Lane::new(options.max_reads_in_flight),

@@ -79,6 +79,8 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Elsewhere<S, P> {
         let Some(mut elsewhere) = self.shelves.watch(&query.key) else {
             return self.inner.ask(query, attempt).await;
         };
+        // What is noted as sent in our place.
+        let mut theirs = None;
         loop {
             if let Some(exchange) = self.look(query, attempt).await {
                 return exchange;
@@ -91,7 +93,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Elsewhere<S, P> {
                     since = elsewhere.begun() => since,
                     exchange = &mut asking => return exchange,
                 };
-                if matches!(attempt.claim.stage(), Stage::Sent(_)) {
+                if matches!(attempt.claim.stage(), Stage::Sent(at) if Some(at) != theirs) {
                     return asking.await;
                 }
                 since
@@ -100,6 +102,7 @@ impl<P: Parameters, S: Upstream<P>> Upstream<P> for Elsewhere<S, P> {
             if !attempt.claim.send(since) {
                 return pending().await;
             }
+            theirs = Some(since);
             elsewhere.over().await;
         }
     }

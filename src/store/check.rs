@@ -77,6 +77,7 @@ async fn do_all(connection: &mut MultiplexedConnection, name: &str) -> RedisResu
         &["XADD", &stream, "MAXLEN", "~", "1", "*", "a", "b"],
         &["EXPIRE", &stream, "1"],
         &["XREAD", "STREAMS", &stream, "0"],
+        &["XREVRANGE", &stream, "+", "-", "COUNT", "1"],
         &["TYPE", &stream],
         &["EVAL", SCRIPT, "1", &stream],
         &["DEL", name, &stream],

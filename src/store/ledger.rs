@@ -9,9 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use redis::{
-    AsyncCommands, FromRedisValue, RedisResult, Script,
+    AsyncCommands, ErrorKind, FromRedisValue, RedisResult, Script,
     aio::MultiplexedConnection,
-    streams::{StreamId, StreamMaxlen, StreamReadOptions, StreamReadReply},
+    streams::{StreamId, StreamMaxlen, StreamRangeReply, StreamReadOptions, StreamReadReply},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -34,6 +34,9 @@ const KEPT_FOR: Duration = Duration::from_mins(10);
 
 /// How far back a replica reads that is new.
 const HISTORY: Duration = Duration::from_mins(1);
+
+/// What stands there for a time that is so far to come was written by somebody else.
+const FUTURE: Duration = Duration::from_mins(1);
 
 /// How many entries are read at a time.
 const BATCH: usize = 1000;
@@ -106,6 +109,18 @@ impl fmt::Debug for Read {
     }
 }
 
+impl Written {
+    /// What was written stands behind what had been `read`. If it doesn't, the ledger has begun anew, and is read anew.
+    fn follows(&self, position: Position, read: Position) -> Result<(), Unreachable> {
+        if position > read {
+            return Ok(());
+        }
+        let problem = "the ledger has begun anew";
+        self.link.lose(&(ErrorKind::Client, problem).into());
+        Err(Unreachable)
+    }
+}
+
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Written")
@@ -118,10 +133,14 @@ impl fmt::Debug for Written {
 impl Ledger for Written {
     async fn note(&self, events: &[Event]) -> Result<(), Unreachable> {
         let pipeline = writing(&self.key, self.me, events);
+        let read = self.link.newest();
         let written = self.link.write("XADD", |connection| {
-            Box::pin(async move { pipeline.query_async::<()>(connection).await })
+            Box::pin(async move { pipeline.query_async::<Vec<Position>>(connection).await })
         });
-        written.await.ok_or(Unreachable)
+        let written = written.await.ok_or(Unreachable)?;
+        written
+            .into_iter()
+            .try_for_each(|it| self.follows(it, read))
     }
 
     async fn begin(&self, begun: &Begun, seen: Position) -> Result<Option<Position>, Unreachable> {
@@ -137,10 +156,13 @@ impl Ledger for Written {
         for (name, text) in &fields {
             script.arg(*name).arg(text);
         }
+        let read = self.link.newest();
         let beginning = self.link.write("EVALSHA", |connection| {
             Box::pin(async move { script.invoke_async::<Option<Position>>(connection).await })
         });
-        beginning.await.ok_or(Unreachable)
+        let begun = beginning.await.ok_or(Unreachable)?;
+        begun.map_or(Ok(()), |it| self.follows(it, read))?;
+        Ok(begun)
     }
 }
 
@@ -149,9 +171,7 @@ fn writing(key: &str, me: Replica, events: &[Event]) -> redis::Pipeline {
     let mut pipeline = redis::pipe();
     for event in events {
         let fields = entries::fields(me, event);
-        pipeline
-            .xadd_maxlen(key, StreamMaxlen::Approx(MAX_ENTRIES), "*", &fields)
-            .ignore();
+        pipeline.xadd_maxlen(key, StreamMaxlen::Approx(MAX_ENTRIES), "*", &fields);
     }
     let kept_for = i64::try_from(KEPT_FOR.as_secs()).unwrap_or(i64::MAX);
     pipeline.expire(key, kept_for).ignore();
@@ -185,13 +205,15 @@ impl Read {
         self.clear(&mut connection).await?;
         // That it can be written, too.
         let alive = [Event::Alive(Waits::default(), self.secret)];
-        writing(&self.key, self.me, &alive)
-            .query_async::<()>(&mut connection)
+        let written: Vec<Position> = writing(&self.key, self.me, &alive)
+            .query_async(&mut connection)
             .await?;
-        if self.last == Position::default() {
-            let now = self.link.clock().map(|clock| clock.now());
-            let since = now.unwrap_or_default().saturating_sub(HISTORY).as_millis();
-            self.last = Position(u64::try_from(since).unwrap_or_default(), 0);
+        let newest = written.first().copied().unwrap_or_default();
+        let is_anew = newest <= self.last;
+        if self.last == Position::default() || is_anew {
+            let history = u64::try_from(HISTORY.as_millis()).unwrap_or(u64::MAX);
+            self.last = Position(newest.0.saturating_sub(history), 0);
+            self.link.set_newest(self.last);
         }
         let mut reading = Reading {
             connection,
@@ -209,7 +231,18 @@ impl Read {
     /// Makes room for it, should something else have its name.
     async fn clear(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         let kind: String = connection.key_type(&self.key).await?;
-        if kind != "stream" && kind != "none" {
+        let is_ours = match &*kind {
+            "none" => true,
+            "stream" => {
+                let last: StreamRangeReply =
+                    connection.xrevrange_count(&self.key, "+", "-", 1).await?;
+                let last = last.ids.first().and_then(|it| Position::parse(&it.id));
+                let now = self.link.clock().map(|it| it.now()).unwrap_or_default();
+                last.is_none_or(|last| Duration::from_millis(last.0) <= now + FUTURE)
+            }
+            _ => false,
+        };
+        if !is_ours {
             self.operations.unreadable();
             connection.del::<_, ()>(&self.key).await?;
         }
@@ -246,6 +279,7 @@ impl Read {
             return;
         };
         self.last = position;
+        self.link.set_newest(position);
         let text = |value| FromRedisValue::from_redis_value_ref(value).ok();
         let fields: HashMap<String, String> = entry
             .map
@@ -267,7 +301,6 @@ impl Read {
 
     /// There is no way to it any more.
     fn leave(&mut self) {
-        self.unread.clear();
         self.state = State::Away(Instant::now() + RETRY_EVERY);
     }
 }

@@ -12,7 +12,7 @@ use redis::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{LIMIT, Seed};
-use crate::metrics::Operations;
+use crate::{metrics::Operations, replicas::Position};
 
 /// How long connecting may take.
 pub(super) const CONNECTING: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ pub(super) struct Link {
     name: String,
     operations: Operations,
     way: Mutex<Option<Way>>,
+    /// The last entry of the ledger that was read.
+    newest: Mutex<Position>,
     /// Why it is lost, as long as nobody has looked.
     trouble: watch::Sender<Option<String>>,
 }
@@ -56,6 +58,7 @@ impl Link {
             name,
             operations,
             way: Mutex::default(),
+            newest: Mutex::default(),
             trouble: watch::Sender::default(),
         }
     }
@@ -77,6 +80,16 @@ impl Link {
         let connection = writing;
         *self.lock() = Some(Way { connection, clock });
         Ok(reading)
+    }
+
+    /// The last entry of the ledger that was read.
+    pub(super) fn newest(&self) -> Position {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is this one now.
+    pub(super) fn set_newest(&self, position: Position) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
     /// What the store's clock says; `None` if nobody gets there.
@@ -170,10 +183,10 @@ impl Clock {
     /// As it is now.
     async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
         let before = Instant::now();
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
+        let (seconds, micros): (u32, u32) = redis::cmd("TIME").query_async(connection).await?;
         Ok(Self {
             at: before + before.elapsed() / 2,
-            said: Duration::from_secs(seconds) + Duration::from_micros(micros),
+            said: Duration::from_secs(seconds.into()) + Duration::from_micros(micros.into()),
         })
     }
 

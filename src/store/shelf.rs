@@ -84,7 +84,10 @@ impl Shelf for Shelved {
         let (said, rejected): (Option<Vec<u8>>, Option<Vec<u8>>) =
             self.link.run("MGET", get).await?;
         let clock = self.link.clock()?;
-        let said = self.readable(&said?, |it| self.read(tag, &names[0], it))?;
+        let said = self.readable(&said?, |it| {
+            let said = self.read(tag, &names[0], it)?;
+            is_past(said.read_at, &clock).then_some(said)
+        })?;
         let rejected = rejected.and_then(|it| self.readable(&it, |it| rejected_at(it, &clock)));
         if rejected.is_some_and(|rejected| said.read_at < rejected) {
             return None;
@@ -131,8 +134,12 @@ impl Shelf for Shelved {
 /// When a credential was rejected, in microseconds by the store's clock.
 fn rejected_at(text: &[u8], clock: &Clock) -> Option<u64> {
     let at = str::from_utf8(text).ok()?.parse().ok()?;
-    let is_past = Duration::from_micros(at) <= clock.now() + APART;
-    is_past.then_some(at)
+    is_past(at, clock).then_some(at)
+}
+
+/// Whether that was already, in microseconds. The store's clock may have been set back since.
+fn is_past(at: u64, clock: &Clock) -> bool {
+    Duration::from_micros(at) <= clock.now() + APART
 }
 
 impl fmt::Debug for Shelved {

@@ -37,6 +37,8 @@ pub struct Common {
     pub tags: TagKey,
     /// Stands for the secret that `tags` was made of.
     pub key: KeyId,
+    /// No read of any replica takes longer.
+    pub longest_read: Duration,
 }
 
 /// Whether the allowance is shared just now.
@@ -175,9 +177,9 @@ impl Allowance {
                     standing(stands.clone());
                 }
                 told = stands;
-                if !events.is_empty() {
-                    // Whoever reads it hears that it can't be written.
-                    let _ = sharing.common.ledger.note(&events).await;
+                // Whoever reads it hears that it can't be written.
+                if !events.is_empty() && sharing.common.ledger.note(&events).await.is_err() {
+                    self.lock().tell_again(events);
                 }
                 select! {
                     () = sharing.unwritten.notified() => {}
@@ -216,8 +218,10 @@ impl Allowance {
                 }
                 Err(Unreachable) => {
                     let mut state = self.lock();
-                    state.put_back(next);
                     state.part(Instant::now());
+                    // It may have begun nevertheless, for all that the others know.
+                    state.never_sent(&begun);
+                    state.put_back(next);
                     return Step::Wait(Some(Instant::now()));
                 }
             }
@@ -255,12 +259,6 @@ impl Allowance {
     fn offer(&self) -> Result<(Next, Begun, Position), Step> {
         let mut state = self.lock();
         let next = state.next(Instant::now())?;
-        let others = state.others.as_ref().zip(next.waiting.tag);
-        if others.is_some_and(|(others, tag)| others.read_since(tag).is_some()) {
-            // Who waits for it is just hearing that.
-            state.put_back(next);
-            return Err(Step::Wait(Some(Instant::now() + AGAIN)));
-        }
         let begun = Begun {
             read: ReadId::random(),
             tag: next.waiting.tag.unwrap_or(Tag([0; 16])),

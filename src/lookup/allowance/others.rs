@@ -17,6 +17,13 @@ pub(super) const BEAT: Duration = Duration::from_millis(200);
 /// Who is silent for longer is dead, and so are its reads.
 const DEAD: Duration = Duration::from_millis(800);
 
+/// Nobody is believed that more are under way, or that there are more who read.
+const MAX_READS: usize = 10_000;
+const MAX_REPLICAS: usize = 1000;
+
+/// For so long after the ledger is back, it isn't known yet how many replicas there are.
+const ARRIVING: Duration = Duration::from_secs(1);
+
 /// How long a turn is left to each of those replicas that come before us. Enough to take it.
 const GRACE: Duration = Duration::from_millis(25);
 
@@ -25,12 +32,16 @@ const GRACE: Duration = Duration::from_millis(25);
 pub(super) struct Others {
     pub me: Replica,
     key: KeyId,
+    /// No read takes longer.
+    longest_read: Duration,
     /// Whether the ledger can be written.
     pub is_reachable: bool,
     /// Why it can't, if that is known.
     pub trouble: Option<String>,
     /// How many parts of the limit there are while it can't, of which one is ours: as many as there were replicas.
     pub parts: usize,
+    /// Since when it can.
+    joined_at: Instant,
     /// All that stands there up to this is known here.
     pub seen: Position,
     replicas: HashMap<Replica, Other>,
@@ -72,14 +83,16 @@ pub(super) struct Reading {
 }
 
 impl Others {
-    pub(super) fn new(me: Replica, key: KeyId) -> Self {
+    pub(super) fn new(me: Replica, key: KeyId, longest_read: Duration) -> Self {
         let now = Instant::now();
         Self {
             me,
             key,
+            longest_read,
             is_reachable: false,
             trouble: None,
             parts: 1,
+            joined_at: now,
             seen: Position::default(),
             replicas: HashMap::new(),
             reads: HashMap::new(),
@@ -111,8 +124,30 @@ impl Others {
         waiting.map(|other| n.min(other.waits.reads as usize)).sum()
     }
 
+    /// The ledger can be written since `now`.
+    pub(super) fn join(&mut self, now: Instant) {
+        self.is_reachable = true;
+        self.trouble = None;
+        self.joined_at = now;
+    }
+
+    /// It can't any more: there are so many parts.
+    pub(super) fn part(&mut self, now: Instant) -> usize {
+        self.is_reachable = false;
+        let before = if now < self.joined_at + ARRIVING {
+            self.parts
+        } else {
+            1
+        };
+        self.parts = self.alive().max(before);
+        self.parts
+    }
+
     /// `by` was heard of at `now`.
     pub(super) fn hear(&mut self, by: Replica, now: Instant) {
+        if self.replicas.len() >= MAX_REPLICAS && !self.replicas.contains_key(&by) {
+            return;
+        }
         let other = self.replicas.entry(by).or_insert(Other {
             heard_at: now,
             key: None,
@@ -138,6 +173,20 @@ impl Others {
             other.waits = waits;
             other.next.set(waits.next, now);
         }
+    }
+
+    /// Whether a read is under way that is called this, or there are too many for another one.
+    pub(super) fn is_odd(&self, read: ReadId) -> bool {
+        self.reads.contains_key(&read) || self.reads.len() >= MAX_READS
+    }
+
+    /// Whether the next read of any is of somebody for whom that holds.
+    pub(super) fn any_next(&self, is_it: impl Fn(Fingerprint) -> bool) -> bool {
+        let mut next = self
+            .replicas
+            .values()
+            .filter_map(|other| other.next.credential);
+        next.any(is_it)
     }
 
     pub(super) fn begun(&mut self, reading: Reading) {
@@ -198,6 +247,17 @@ impl Others {
         theirs
     }
 
+    /// The reads that should be over for long. That wasn't told, or not by somebody who keeps to the rules.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Reading> {
+        let limit = self.longest_read;
+        let overdue = self.reads.extract_if(|_, it| it.at + limit < now);
+        let overdue: Vec<_> = overdue.map(|(_, reading)| reading).collect();
+        for reading in &overdue {
+            self.show(reading.begun.tag);
+        }
+        overdue
+    }
+
     /// Those who have been silent for too long.
     pub(super) fn dead(&self, now: Instant) -> Vec<Replica> {
         let is_dead = |other: &Other| other.heard_at + DEAD < now;
@@ -231,11 +291,17 @@ impl Others {
         self.ready_since = None;
     }
 
-    /// Has the others told, if they can be.
+    /// Has the others told, if they can be. That a read is over they hear later, if not now.
     pub(super) fn tell(&mut self, event: Event) {
-        if self.is_reachable {
+        if self.is_reachable || matches!(event, Event::Over(_)) {
             self.outbox.push(event);
         }
+    }
+
+    /// They couldn't be told of these events.
+    pub(super) fn tell_again(&mut self, events: Vec<Event>) {
+        let over = events.into_iter().filter(|it| matches!(it, Event::Over(_)));
+        self.outbox.splice(0..0, over);
     }
 
     /// What they haven't been told yet, and what waits for a turn here if that has changed, or is to be repeated.
@@ -246,6 +312,9 @@ impl Others {
             self.told = (waits, now);
             self.mine.set(waits.next, now);
             self.tell(Event::Alive(waits, self.key));
+        }
+        if !self.is_reachable {
+            return Vec::new();
         }
         std::mem::take(&mut self.outbox)
     }

@@ -168,7 +168,9 @@ impl State {
         // are read one by one, and some more only while nobody else wants a turn.
         let queue = &mut self.queue;
         let next = queue.next(now, is_accepted, self.strangers == 0);
-        let may_strangers = self.strangers < window.burst();
+        let others = self.others.as_ref();
+        let is_wanted = others.is_some_and(|others| others.any_next(is_accepted));
+        let may_strangers = self.strangers < window.burst() && !is_wanted;
         let next = next.or_else(|| queue.next(now, is_accepted, true).filter(|_| may_strangers));
         let (place, credential) = next.ok_or(Step::Wait(None))?;
         if let Some(others) = &mut self.others {
@@ -224,7 +226,11 @@ impl State {
                 Share::Window(unit) => Ok(*unit),
                 Share::Lane(permit) => Err(permit.since()),
             },
-            sender: Sender::Us,
+            // That it is over tells the others of it.
+            sender: match ticket.read {
+                Some(_) => Sender::UsAsTold,
+                None => Sender::Us,
+            },
             is_stranger: ticket.is_stranger,
             was_sent: ticket.is_used,
         };

@@ -175,6 +175,15 @@ impl Window {
         }
     }
 
+    /// It isn't sure that the replicas have been told of our requests.
+    pub(super) fn doubt(&mut self) {
+        for send in &mut self.sends {
+            if send.sender == Sender::UsAsTold {
+                send.sender = Sender::Us;
+            }
+        }
+    }
+
     /// How long ago the requests in the window were sent of which the replicas haven't been told. They are.
     pub(super) fn untold(&mut self, now: Instant) -> Vec<Duration> {
         let span = self.span();

@@ -359,6 +359,7 @@ impl Lookups {
             ledger: Arc::new(ledger),
             tags: TagKey::new(&[0; 32]),
             key: KeyId(0),
+            longest_read: config.request_timeout + Duration::from_secs(1),
         };
         let allowance = Allowance::new(config.allowance, Some(common));
         let shelves = Shelves {

@@ -5,9 +5,10 @@ use crate::replicas::Takes;
 
 const ME: Replica = Replica(5);
 const KEY: KeyId = KeyId(1);
+const LONGEST: Duration = Duration::from_secs(11);
 
 fn others() -> Others {
-    let mut others = Others::new(ME, KEY);
+    let mut others = Others::new(ME, KEY, LONGEST);
     others.is_reachable = true;
     others
 }

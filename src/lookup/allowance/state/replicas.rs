@@ -1,12 +1,17 @@
 //! What an allowance that is shared knows of the replicas, and what they are told.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Cost, Grant, State};
 use crate::{
     lookup::allowance::{CommonStanding, others::Reading, queue::Waiting, window::Sender},
-    replicas::{Entry, Event, Position, Replica, Takes, Waits},
+    replicas::{Begun, Entry, Event, Over, Position, Replica, Takes, Waits},
 };
+
+/// What is read as it is written isn't older.
+const LIVE: Duration = Duration::from_millis(250);
 
 impl State {
     /// Whether turns are those of all replicas.
@@ -23,11 +28,18 @@ impl State {
 
     /// Takes note of what a replica says, and says whose reads need no turn any more.
     pub(in super::super) fn learn(&mut self, entry: &Entry, now: Instant) -> Vec<Waiting<Grant>> {
-        let Entry { by, at, event, .. } = *entry;
+        let Entry { by, event, .. } = *entry;
         let Some(others) = &mut self.others else {
             return Vec::new();
         };
-        others.seen = others.seen.max(entry.position);
+        // A ledger that begins anew has smaller ones.
+        others.seen = entry.position;
+        // Clocks jump: what is heard as it happens isn't old.
+        let at = if others.is_reachable {
+            entry.at.max(now.checked_sub(LIVE).unwrap_or(now))
+        } else {
+            entry.at
+        };
         if by == others.me {
             return Vec::new();
         }
@@ -35,6 +47,7 @@ impl State {
         match event {
             Event::Alive(waits, key) => others.note_waits(by, waits, key, at),
             Event::Left => self.forget(by, now),
+            Event::Begun(begun) if others.is_odd(begun.read) => {}
             Event::Begun(begun) => {
                 let marks = &self.marks;
                 let is_counted = begun.takes != Takes::Nothing;
@@ -74,6 +87,33 @@ impl State {
         for replica in dead.into_iter().flatten() {
             self.forget(replica, now);
         }
+        let overdue = self.others.as_mut().map(|others| others.overdue(now));
+        for reading in overdue.into_iter().flatten() {
+            self.settle(&reading.cost(true), None, now);
+        }
+    }
+
+    /// A read wasn't sent of which nobody knows whether it has begun in the ledger.
+    pub(in super::super) fn never_sent(&mut self, begun: &Begun) {
+        if let Some(others) = &mut self.others {
+            others.tell(Event::Over(Over {
+                read: begun.read,
+                credential: begun.credential,
+                was_sent: false,
+                head: None,
+            }));
+        }
+    }
+
+    /// The others couldn't be told of these events.
+    pub(in super::super) fn tell_again(&mut self, events: Vec<Event>) {
+        let has_sent = events.iter().any(|it| matches!(it, Event::Sent(_)));
+        if let Some(window) = self.window.as_mut().filter(|_| has_sent) {
+            window.doubt();
+        }
+        if let Some(others) = &mut self.others {
+            others.tell_again(events);
+        }
     }
 
     /// Its reads may have been sent, and that is all that will be known of them.
@@ -90,8 +130,7 @@ impl State {
         let Some(others) = &mut self.others else {
             return;
         };
-        others.is_reachable = true;
-        others.trouble = None;
+        others.join(now);
         if let Some(window) = &mut self.window {
             window.divide(1);
             for ago in window.untold(now) {
@@ -105,9 +144,7 @@ impl State {
         let Some(others) = self.others.as_mut().filter(|it| it.is_reachable) else {
             return;
         };
-        others.is_reachable = false;
-        let parts = others.alive();
-        others.parts = parts;
+        let parts = others.part(now);
         for replica in others.all() {
             self.forget(replica, now);
         }

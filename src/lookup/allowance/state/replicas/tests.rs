@@ -20,6 +20,7 @@ const LIMIT: Limit = Limit {
 const ME: Replica = Replica(1);
 const OTHER: Replica = Replica(2);
 const KEY: KeyId = KeyId(1);
+const LONGEST: Duration = Duration::from_secs(11);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// An allowance that is shared with others, in whose ledger this many entries stand.
@@ -30,7 +31,7 @@ struct Shared {
 
 impl Shared {
     fn new() -> Self {
-        let mut state = State::new(Some(LIMIT), Some(Others::new(ME, KEY)));
+        let mut state = State::new(Some(LIMIT), Some(Others::new(ME, KEY, LONGEST)));
         state.join(Instant::now());
         Self { state, entries: 0 }
     }
