@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use videoconf_facade::{
     error::{Error, UpstreamText},
-    replicas::Replica,
+    replicas::{Entry, Replica},
 };
 
 use crate::{
@@ -23,7 +23,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const WAY: Duration = Duration::from_micros(300);
 
 fn replica(fake: &Fake, ledger: &Memory) -> Arc<Lookups> {
-    let me = Replica::random();
+    replica_called(Replica::random(), fake, ledger)
+}
+
+fn replica_called(me: Replica, fake: &Fake, ledger: &Memory) -> Arc<Lookups> {
     let opened = ledger.open(me);
     let shelf = ledger.clone();
     Arc::new(Lookups::replica(fake, me, opened, shelf, &ledger.key))
@@ -109,7 +112,15 @@ async fn ledger_in_trouble(trouble: impl Fn(&Memory), end: impl Fn(&Memory)) {
     assert!(reads >= 2 && refused == 0, "{reads} {refused}");
     assert!(between(15, 18).1 <= 10);
     let (reads, refused) = between(18, 30);
-    assert!(reads >= 57 && refused == 0, "{reads} {refused}");
+    assert!(reads >= 55 && refused == 0, "{reads} {refused}");
+    // Each of them is read once, and not once by each.
+    let late = fake.reads().into_iter().filter(|it| it.at > SECOND * 20);
+    let calls = counts(late.map(|read| read.call_id));
+    assert_eq!(calls.len(), 20, "{calls:?}");
+    assert!(calls.values().all(|reads| *reads <= 4), "{calls:?}");
+    let late = |entry: &Entry| Instant::now() - entry.at < SECOND;
+    let unfinished = ledger.unfinished();
+    assert!(unfinished.iter().all(late), "{unfinished:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,6 +136,46 @@ async fn a_slow_ledger_is_none() {
         |ledger| ledger.slow_down(WAY),
     )
     .await;
+}
+
+/// What it was asked for it does, but nobody hears that in time.
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_ledger_does_too_late_is_undone() {
+    let slow = Duration::from_millis(60);
+    ledger_in_trouble(
+        |ledger| ledger.slow_down(slow),
+        |ledger| ledger.slow_down(WAY),
+    )
+    .await;
+}
+
+/// The others hear of the end when it is back, or give the read up after the time that reads have.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_cut_off_holds_up_nobody_for_long() {
+    for (cut_off_for, heard_within) in [(SECOND / 2, SECOND), (SECOND * 60, SECOND * 2)] {
+        let fake = Fake::limited();
+        let ledger = Memory::new(WAY);
+        let me = Replica::random();
+        let reader = replica_called(me, &fake, &ledger);
+        let other = replica(&fake, &ledger);
+        sleep(SECOND).await;
+        fake.behave(|_| found().after(SECOND / 2));
+        let cut = async {
+            sleep(SECOND / 4).await;
+            ledger.cut_off(me, true);
+            sleep(cut_off_for).await;
+            ledger.cut_off(me, false);
+        };
+        let asked = async {
+            sleep(SECOND / 8).await;
+            other.ask("mia", "x").await
+        };
+        let first = reader.ask("mia", "x");
+        let (first, heard, ()) = tokio::join!(first, asked, cut);
+        first.answer.expect("an answer");
+        heard.answer.expect("an answer");
+        assert!(heard.took < heard_within, "{:?}", heard.took);
+    }
 }
 
 /// The others have its turns soon, and one that is new has some as soon.

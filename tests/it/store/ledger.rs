@@ -229,3 +229,53 @@ async fn what_is_flushed_is_missed_by_nobody() {
         Event::Begun(_)
     ));
 }
+
+/// As after a failover to a server whose clock is behind: what is written has smaller positions than what was read.
+#[tokio::test]
+#[ignore = "needs a redis-server"]
+async fn one_that_begins_anew_is_read_anew() {
+    let server = RedisServer::start().await;
+    let (_, writes, mut reads) = server.ledger();
+    reachable(&mut reads).await;
+    let key = &*server.name("*:ledger").await;
+    let ahead = format!("{}-0", server.millis().await + 30_000);
+    server
+        .command(&["XADD", key, &ahead, "kind", "left", "by", "7"])
+        .await;
+    assert_eq!(next_entry(&mut reads).await.event, Event::Left);
+    writes.note(&[Event::Left]).await.expect("written");
+    next_entry(&mut reads).await;
+    server.command(&["DEL", key]).await;
+    // It is written, and nobody who read what was there would see it.
+    assert_eq!(
+        writes.note(&[Event::Sent(Duration::ZERO)]).await,
+        Err(Unreachable)
+    );
+    unreachable(&mut reads).await;
+    let entry = next_entry(&mut reads).await;
+    assert_eq!(entry.event, Event::Sent(Duration::ZERO));
+    reachable(&mut reads).await;
+    writes.note(&[Event::Left]).await.expect("written");
+}
+
+/// Nothing could be written behind that, or not for long.
+#[tokio::test]
+#[ignore = "needs a redis-server"]
+async fn what_is_of_the_far_future_is_thrown_away() {
+    for id in [
+        "18446744073709551615-18446744073709551615",
+        "9999999999999-0",
+    ] {
+        let server = RedisServer::start().await;
+        let (_, _, mut reads) = server.ledger();
+        reachable(&mut reads).await;
+        let key = &*server.name("*:ledger").await;
+        server
+            .command(&["XADD", key, id, "kind", "left", "by", "7"])
+            .await;
+        let (_, writes, mut later) = server.ledger();
+        reachable(&mut later).await;
+        writes.note(&[Event::Left]).await.expect("written");
+        assert_eq!(next_entry(&mut later).await.event, Event::Left);
+    }
+}

@@ -128,6 +128,20 @@ async fn nothing_stays() {
     assert_eq!(server.names("*:said:*").await.len(), 1);
 }
 
+/// The store's clock may have been set back since it was read: nobody knows how old it is.
+#[tokio::test]
+#[ignore = "needs a redis-server"]
+async fn what_is_of_the_future_is_nothing() {
+    let server = RedisServer::start().await;
+    let one = shelf(&server, b'x').await;
+    for (ahead, is_found) in [(500, true), (2000, false)] {
+        let mut kept = kept(Duration::ZERO, Ok("answer"));
+        kept.read_at.at += Duration::from_millis(ahead);
+        one.put(TAG, &kept).await;
+        assert_eq!(one.get(TAG, mia()).await.is_some(), is_found, "{ahead}");
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a redis-server"]
 async fn rubbish_is_overwritten() {

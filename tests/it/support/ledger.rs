@@ -1,7 +1,7 @@
 //! A ledger and a shelf in memory: one order, a way there, and times at which nobody gets there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -38,6 +38,10 @@ struct Inner {
     /// How long a message travels there, or back.
     way: Duration,
     is_reachable: bool,
+    /// Those for whom something has failed, as long as their readers haven't told them.
+    failed: HashSet<Replica>,
+    /// Those who don't get there, though others do.
+    cut_off: HashSet<Replica>,
 }
 
 /// As one replica writes it.
@@ -49,6 +53,7 @@ pub struct Written {
 /// As one replica reads it.
 pub struct Read {
     memory: Memory,
+    me: Replica,
     changed: watch::Receiver<()>,
     next: usize,
     is_reachable: bool,
@@ -63,6 +68,8 @@ impl Memory {
             rejected: HashMap::new(),
             way,
             is_reachable: true,
+            failed: HashSet::new(),
+            cut_off: HashSet::new(),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -79,6 +86,7 @@ impl Memory {
         };
         let read = Read {
             memory: self.clone(),
+            me,
             changed: self.changed.subscribe(),
             next: 0,
             is_reachable: false,
@@ -92,9 +100,39 @@ impl Memory {
         self.changed.send_replace(());
     }
 
+    /// Whether this one does.
+    pub fn cut_off(&self, replica: Replica, is_cut_off: bool) {
+        let mut inner = self.inner.lock().unwrap();
+        if is_cut_off {
+            inner.cut_off.insert(replica);
+        } else {
+            inner.cut_off.remove(&replica);
+        }
+        drop(inner);
+        self.changed.send_replace(());
+    }
+
     /// From now on it takes this long there, and back.
     pub fn slow_down(&self, way: Duration) {
         self.inner.lock().unwrap().way = way;
+    }
+
+    /// The reads of which it doesn't say that they are over: their beginnings.
+    pub fn unfinished(&self) -> Vec<Entry> {
+        let inner = self.inner.lock().unwrap();
+        let over: HashSet<_> = inner
+            .entries
+            .iter()
+            .filter_map(|it| match it.event {
+                Event::Over(over) => Some(over.read),
+                _ => None,
+            })
+            .collect();
+        let begun = inner.entries.iter().filter(|it| match it.event {
+            Event::Begun(begun) => !over.contains(&begun.read),
+            _ => false,
+        });
+        begun.cloned().collect()
     }
 
     fn way(&self) -> Duration {
@@ -102,18 +140,29 @@ impl Memory {
     }
 
     /// Does something there.
-    async fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> Result<T, Unreachable> {
+    async fn with<T>(
+        &self,
+        me: Option<Replica>,
+        act: impl FnOnce(&mut Inner) -> T,
+    ) -> Result<T, Unreachable> {
         let acting = async {
             sleep(self.way()).await;
             let done = {
                 let mut inner = self.inner.lock().unwrap();
-                inner.is_reachable.then(|| act(&mut inner))
+                let is_there =
+                    inner.is_reachable && me.is_none_or(|it| !inner.cut_off.contains(&it));
+                is_there.then(|| act(&mut inner))
             };
             self.changed.send_replace(());
             sleep(self.way()).await;
             done.ok_or(Unreachable)
         };
-        timeout(LIMIT, acting).await.unwrap_or(Err(Unreachable))
+        let done = timeout(LIMIT, acting).await.unwrap_or(Err(Unreachable));
+        if let (Err(Unreachable), Some(me)) = (&done, me) {
+            self.inner.lock().unwrap().failed.insert(me);
+            self.changed.send_replace(());
+        }
+        done
     }
 }
 
@@ -145,7 +194,7 @@ impl std::fmt::Debug for Memory {
 #[async_trait]
 impl Shelf for Memory {
     async fn get(&self, tag: Tag, credential: Fingerprint) -> Option<Kept> {
-        let got = self.with(|inner| {
+        let got = self.with(None, |inner| {
             let kept = inner.kept.get(&tag)?;
             let rejected = inner.rejected.get(&credential);
             let holds = rejected.is_none_or(|rejected| *rejected < kept.read_at.at);
@@ -155,12 +204,12 @@ impl Shelf for Memory {
     }
 
     async fn put(&self, tag: Tag, kept: &Kept) {
-        let put = self.with(|inner| inner.kept.insert(tag, kept.clone()));
+        let put = self.with(None, |inner| inner.kept.insert(tag, kept.clone()));
         let _ = put.await;
     }
 
     async fn reject(&self, credential: Fingerprint, at: Moment) {
-        let rejected = self.with(|inner| inner.rejected.insert(credential, at.at));
+        let rejected = self.with(None, |inner| inner.rejected.insert(credential, at.at));
         let _ = rejected.await;
     }
 }
@@ -168,7 +217,7 @@ impl Shelf for Memory {
 #[async_trait]
 impl Ledger for Written {
     async fn note(&self, events: &[Event]) -> Result<(), Unreachable> {
-        let noted = self.memory.with(|inner| {
+        let noted = self.memory.with(Some(self.me), |inner| {
             for event in events {
                 inner.add(self.me, *event);
             }
@@ -177,7 +226,7 @@ impl Ledger for Written {
     }
 
     async fn begin(&self, begun: &Begun, seen: Position) -> Result<Option<Position>, Unreachable> {
-        let beginning = self.memory.with(|inner| {
+        let beginning = self.memory.with(Some(self.me), |inner| {
             let unseen = inner.entries.iter().filter(|it| it.position > seen);
             let mut others = unseen.filter(|it| it.by != self.me);
             let is_taken = others.any(|it| match &it.event {
@@ -199,8 +248,12 @@ impl Reader for Read {
     async fn next(&mut self) -> News {
         loop {
             let news = {
-                let inner = self.memory.inner.lock().unwrap();
-                let is_reachable = inner.is_reachable && inner.way * 2 < LIMIT;
+                let mut inner = self.memory.inner.lock().unwrap();
+                let has_failed = inner.failed.remove(&self.me);
+                let is_reachable = !has_failed
+                    && inner.is_reachable
+                    && inner.way * 2 < LIMIT
+                    && !inner.cut_off.contains(&self.me);
                 let entry = inner.entries.get(self.next).filter(|_| is_reachable);
                 match entry {
                     Some(entry) => Some((News::Entry(entry.clone()), inner.way)),

@@ -181,6 +181,115 @@ async fn reads_of_who_is_gone_count_and_are_over() {
     }
 }
 
+/// However that comes about: nobody waits for it for ever.
+#[tokio::test(start_paused = true)]
+async fn what_should_be_over_for_long_is() {
+    let mut shared = Shared::new();
+    shared.learn(OTHER, begun(1, Takes::OneForAStranger));
+    for (wait, goes_on) in [(LONGEST, true), (Duration::from_millis(1), false)] {
+        tokio::time::advance(wait).await;
+        shared.learn(OTHER, Event::Alive(Waits::default(), KEY));
+        shared.state.bury(Instant::now());
+        let others = shared.state.others.as_ref().expect("some");
+        assert_eq!(others.read_since(Tag([7; 16])).is_some(), goes_on);
+        assert_eq!(shared.state.strangers, usize::from(goes_on));
+    }
+}
+
+/// A name is one read's.
+#[tokio::test(start_paused = true)]
+async fn a_read_begins_once() {
+    let mut shared = Shared::new();
+    for _ in 0..3 {
+        shared.learn(OTHER, begun(1, Takes::OneForAStranger));
+    }
+    assert_eq!((shared.used(), shared.state.strangers), (Some(1), 1));
+    shared.learn(OTHER, over(1, true, None));
+    assert_eq!((shared.used(), shared.state.strangers), (Some(1), 0));
+}
+
+/// The store's clock may have been set back since it was asked.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_as_it_is_written_is_not_old() {
+    for (is_live, used, others) in [(true, 1, 1), (false, 0, 0)] {
+        let mut shared = Shared::new();
+        if !is_live {
+            shared.state.part(Instant::now());
+        }
+        tokio::time::advance(SECOND * 60).await;
+        let now = Instant::now();
+        let entry = Entry {
+            position: Position(0, 1),
+            by: OTHER,
+            at: now.checked_sub(SECOND * 10).expect("a moment"),
+            event: begun(1, Takes::One),
+        };
+        shared.state.learn(&entry, now);
+        shared.state.bury(now);
+        assert_eq!(shared.used(), Some(used), "{is_live}");
+        let alive = shared.state.others.as_ref().expect("some").alive();
+        assert_eq!(alive, 1 + others, "{is_live}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_begins_anew_is_seen_from_there() {
+    let mut shared = Shared::new();
+    shared.entries = 100;
+    shared.learn(OTHER, Event::Left);
+    assert_eq!(shared.state.seen(), Position(0, 101));
+    shared.entries = 0;
+    shared.learn(OTHER, Event::Left);
+    assert_eq!(shared.state.seen(), Position(0, 1));
+}
+
+/// It isn't known yet who else has come back.
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_again_at_once_has_no_larger_part() {
+    for (wait, limit) in [(SECOND / 2, 5), (SECOND * 2, 15)] {
+        let mut shared = Shared::new();
+        for other in [2, 3] {
+            shared.learn(Replica(other), Event::Left);
+            shared.learn(Replica(other), Event::Alive(Waits::default(), KEY));
+        }
+        shared.state.part(Instant::now());
+        tokio::time::advance(SECOND * 10).await;
+        shared.state.join(Instant::now());
+        tokio::time::advance(wait).await;
+        shared.state.part(Instant::now());
+        let standing = shared.state.standing(Instant::now());
+        assert_eq!(standing.limit, Some(limit), "{wait:?}");
+    }
+}
+
+/// That a read is over is told when somebody can be told, again if that failed; and of requests that may
+/// have been told in vain they hear once more.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_told_is_told_later() {
+    let mut shared = Shared::new();
+    let (_, _waits) = shared.wait(1);
+    let Ok(next) = shared.state.next(Instant::now()) else {
+        panic!("no turn");
+    };
+    shared.state.begin(&next, true, Instant::now());
+    shared.state.part(Instant::now());
+    let Event::Begun(begun) = begun(1, Takes::One) else {
+        panic!("another event");
+    };
+    shared.state.never_sent(&begun);
+    assert_eq!(shared.told(), []);
+    shared.state.join(Instant::now());
+    let ended = over(1, false, None);
+    let told = shared.told();
+    assert_eq!(told, [ended]);
+    shared.state.tell_again(vec![ended, Event::Left]);
+    assert_eq!(shared.told(), [ended]);
+    shared.state.tell_again(vec![Event::Sent(SECOND)]);
+    shared.state.part(Instant::now());
+    shared.state.join(Instant::now());
+    assert_eq!(shared.told(), [Event::Sent(Duration::ZERO)]);
+}
+
 /// A user who isn't limited, or is accepted, is that everywhere.
 #[tokio::test(start_paused = true)]
 async fn what_replicas_learn_of_users_is_known_here() {
