@@ -1,4 +1,5 @@
-//! What replicas share, by a real store: `cargo test --test it store:: -- --ignored`. It needs a `redis-server`.
+//! What replicas share, by a real store: `cargo test --test it store:: -- --ignored`. It needs a `redis-server`, or
+//! what `STORE_SERVER` says.
 
 mod allowance;
 mod facades;

@@ -1,6 +1,8 @@
 //! A redis-server of a test's own, on a socket in a folder that goes with it.
 
 use std::{
+    env,
+    ffi::OsString,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -141,7 +143,7 @@ impl RedisServer {
 
     /// A Sentinel with this file.
     pub fn sentinel(file: &str) -> Self {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         command.args([file, "--sentinel"]).stdout(Stdio::null());
         Self {
             folder: tempfile::tempdir().expect("a folder"),
@@ -188,9 +190,14 @@ impl RedisServer {
     }
 }
 
+/// The server's program, which may be another one than the system's.
+fn program() -> OsString {
+    env::var_os("STORE_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
 fn run(folder: &TempDir, options: &[String]) -> Child {
     let socket = folder.path().join("socket");
-    Command::new("redis-server")
+    Command::new(program())
         .args(["--port", "0", "--save", "", "--appendonly", "no"])
         .arg("--unixsocket")
         .arg(socket)
