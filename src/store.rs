@@ -16,7 +16,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use redis::ConnectionAddr;
 use ring::digest::{SHA256, digest};
 
-pub use check::{Found, check};
+pub use check::check;
 pub use ledger::{Read, Written};
 pub use secret::Secret;
 pub use shelf::Shelved;

@@ -2,63 +2,43 @@
 
 use std::{error::Error as StdError, io, sync::Arc};
 
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind,
-    aio::MultiplexedConnection,
-};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use super::{
     Options,
-    link::CONNECTING,
+    link::{CONNECTING, connect},
     whereabouts::{Hello, is_about_credentials},
 };
 use crate::tls;
 
-/// The oldest Redis whose streams and scripts do what we want. Valkey says that it is a Redis 7.2.
+/// The oldest Redis whose streams and scripts do what we want.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// What was found where the store should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It.
-    Store,
-    /// Nobody, or nobody who can serve us just now: why.
-    Trouble(String),
-}
-
-/// Looks whether the store is what we need, and lets us do what we want.
+/// Looks whether the store is what we need, and lets us do what we want. That nobody is there, or nobody who can serve
+/// us just now, will pass, and is told by whoever reads the ledger.
 ///
 /// # Errors
 /// It isn't, or doesn't, and never will unless somebody does something: in words for an operator.
-pub async fn check(options: &Options) -> Result<Found, String> {
+pub async fn check(options: &Options) -> Result<(), String> {
     let checking = async {
         let name = options.namespace.name("check");
         let (client, hello) = options.seed.find(&name).await?;
         suits(&hello).map_err(Problem::Mistake)?;
-        let mut connection = connect(&client).await?;
+        let mut connection = connect(&client, CONNECTING).await?;
         do_all(&mut connection, &name).await?;
         Ok(())
     };
     match timeout(CONNECTING * 3, checking).await {
-        Ok(Ok(())) => Ok(Found::Store),
         Ok(Err(Problem::Mistake(problem))) => Err(problem),
-        Ok(Err(Problem::Failed(error))) => sort(&error),
-        Err(_) => Ok(Found::Trouble("doesn't answer in time".to_owned())),
+        Ok(Err(Problem::Failed(error))) => mistake(&error).map_or(Ok(()), Err),
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 
 enum Problem {
     Mistake(String),
     Failed(RedisError),
-}
-
-async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECTING))
-        .set_response_timeout(Some(CONNECTING));
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    connecting.await
 }
 
 /// All that we do there, under a name of its own.
@@ -108,22 +88,18 @@ fn suits(hello: &Hello) -> Result<(), String> {
     }
 }
 
-/// Whether an error will pass.
-fn sort(error: &RedisError) -> Result<Found, String> {
-    match error.kind() {
+/// What is wrong, in words for an operator; `None` if it will pass.
+fn mistake(error: &RedisError) -> Option<String> {
+    Some(match error.kind() {
         _ if is_about_credentials(error) => {
-            Err(format!("doesn't accept the user and password: {error}"))
+            format!("doesn't accept the user and password: {error}")
         }
-        ErrorKind::Io if is_of_tls(error) => Err(format!("can't be spoken TLS with: {error}")),
-        ErrorKind::Parse => {
-            Err("is neither Valkey nor Redis: it speaks another protocol".to_owned())
-        }
+        ErrorKind::Io if is_of_tls(error) => format!("can't be spoken TLS with: {error}"),
+        ErrorKind::Parse => "is neither Valkey nor Redis: it speaks another protocol".to_owned(),
         ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
-        | ErrorKind::InvalidClientConfig => {
-            Err(format!("doesn't let us do what is needed: {error}"))
-        }
-        _ => Ok(Found::Trouble(error.to_string())),
-    }
+        | ErrorKind::InvalidClientConfig => format!("doesn't let us do what is needed: {error}"),
+        _ => return None,
+    })
 }
 
 /// Whether the other side speaks no TLS, or isn't trusted.

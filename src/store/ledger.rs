@@ -99,17 +99,7 @@ impl Written {
     pub(super) fn new(link: Arc<Link>, key: String, me: Replica) -> Self {
         Self { link, key, me }
     }
-}
 
-impl fmt::Debug for Read {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Read")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Written {
     /// What was written stands behind what had been `read`. If it doesn't, the ledger has begun anew, and is read anew.
     fn follows(&self, position: Position, read: Position) -> Result<(), Unreachable> {
         if position > read {
@@ -118,6 +108,14 @@ impl Written {
         let problem = "the ledger has begun anew";
         self.link.lose(&(ErrorKind::Client, problem).into());
         Err(Unreachable)
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,16 +213,12 @@ impl Read {
             self.last = Position(newest.0.saturating_sub(history), 0);
             self.link.set_newest(self.last);
         }
-        let mut reading = Reading {
+        let all = StreamReadOptions::default;
+        while self.read(&mut connection, all()).await? == BATCH {}
+        self.state = State::Reading(Reading {
             connection,
             is_told: false,
-        };
-        while self
-            .read(&mut reading, StreamReadOptions::default())
-            .await?
-            == BATCH
-        {}
-        self.state = State::Reading(reading);
+        });
         Ok(())
     }
 
@@ -252,12 +246,11 @@ impl Read {
     /// Reads some of what stands behind what was read: how many entries.
     async fn read(
         &mut self,
-        reading: &mut Reading,
+        connection: &mut MultiplexedConnection,
         options: StreamReadOptions,
     ) -> RedisResult<usize> {
         let options = options.count(BATCH);
         let last = self.last.to_string();
-        let connection = &mut reading.connection;
         let reply: Option<StreamReadReply> = connection
             .xread_options(&[&self.key], &[last], &options)
             .await?;
@@ -329,10 +322,7 @@ impl Reader for Read {
                     return News::Reachable;
                 }
                 State::Reading(reading) => {
-                    let mut reading = Reading {
-                        connection: reading.connection.clone(),
-                        ..*reading
-                    };
+                    let mut connection = reading.connection.clone();
                     let link = self.link.clone();
                     let waiting = usize::try_from(WAITING.as_millis()).unwrap_or(usize::MAX);
                     let options = StreamReadOptions::default().block(waiting);
@@ -344,7 +334,7 @@ impl Reader for Read {
                             self.leave();
                             return News::Unreachable(why);
                         }
-                        read = self.read(&mut reading, options) => {
+                        read = self.read(&mut connection, options) => {
                             if let Err(error) = read {
                                 link.lose(&error);
                             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, ErrorKind, FromRedisValue, RedisError, RedisFuture, RedisResult,
+    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisError, RedisFuture, RedisResult,
     ServerErrorKind, aio::MultiplexedConnection,
 };
 use tokio::{sync::watch, time::Instant};
@@ -66,15 +66,8 @@ impl Link {
     /// Connects anew, for somebody who reads.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let (client, _) = self.seed.find(&self.name).await?;
-        let connect = async |limit| {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(CONNECTING))
-                .set_response_timeout(Some(limit));
-            client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
-        };
-        let (mut writing, reading) = tokio::try_join!(connect(LIMIT), connect(WAITING + LIMIT))?;
+        let reading = connect(&client, WAITING + LIMIT);
+        let (mut writing, reading) = tokio::try_join!(connect(&client, LIMIT), reading)?;
         let clock = Clock::of(&mut writing).await?;
         self.trouble.send_replace(None);
         let connection = writing;
@@ -162,6 +155,18 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, Option<Way>> {
         self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A connection on which an answer may take so long.
+pub(super) async fn connect(
+    client: &Client,
+    limit: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECTING))
+        .set_response_timeout(Some(limit));
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    connecting.await
 }
 
 /// What went wrong, from a set that is fixed.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisConnectionInfo,
-    RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection,
+    Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError,
+    RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection,
 };
 
-use super::{LIMIT, link::CONNECTING};
+use super::{LIMIT, link::connect};
 
 /// What a server says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -137,12 +137,7 @@ impl Seed {
 
 /// Connects, and has the server say what it is.
 async fn hello(client: &Client) -> RedisResult<(MultiplexedConnection, Hello)> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECTING))
-        .set_response_timeout(Some(LIMIT));
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
+    let mut connection = connect(client, LIMIT).await?;
     match redis::cmd("HELLO")
         .query_async::<HashMap<String, Value>>(&mut connection)
         .await

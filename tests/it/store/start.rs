@@ -60,6 +60,12 @@ pub async fn refused(url: &str, flags: &[&str]) -> Ended {
     Process::spawn(&mut command).ended().await
 }
 
+/// Waits until it says that it shares the limit.
+pub async fn shares(facade: &Server) {
+    let line = "sharing the limit with all replicas";
+    facade.process.stderr.message(line).await;
+}
+
 #[track_caller]
 pub fn is_one_line(ended: &Ended, words: &str) {
     assert_eq!(ended.status, Some(64), "{}", ended.stderr);
@@ -108,11 +114,7 @@ async fn a_password_comes_from_a_file_or_the_environment() {
     by_variable.env("VIDEOCONF_SHARED_STORE_PASSWORD", "right");
     for mut command in [by_file, by_variable] {
         let facade = Server::start(&mut command).await;
-        facade
-            .process
-            .stderr
-            .message("sharing the limit with all replicas")
-            .await;
+        shares(&facade).await;
     }
 }
 
@@ -164,11 +166,7 @@ async fn tls_is_spoken_with_whom_the_authority_knows() {
     ];
     let trusting = ["--shared-store-ca", &authority.file()];
     let facade = Server::before(&sandbox, &[&flags[..], &trusting].concat()).await;
-    facade
-        .process
-        .stderr
-        .message("sharing the limit with all replicas")
-        .await;
+    shares(&facade).await;
     is_one_line(&refused(&url, &[]).await, "TLS");
     is_one_line(
         &refused(&url, &["--shared-store-ca", &Authority::new().file()]).await,
@@ -200,11 +198,7 @@ async fn a_store_that_is_not_there_yet_is_waited_for() {
         .await
         .expect("an answer");
     let _server = RedisServer::with(&["--port", &port.to_string()]);
-    facade
-        .process
-        .stderr
-        .message("sharing the limit with all replicas")
-        .await;
+    shares(&facade).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use videoconf_facade::sandbox::{CALLS, Sandbox};
 
 use super::{
     server::RedisServer,
-    start::{KeyFile, free_port, is_one_line, refused},
+    start::{KeyFile, free_port, is_one_line, refused, shares},
 };
 use crate::support::{any_age, as_user, process::Server, sandbox, soon};
 
@@ -91,7 +91,7 @@ async fn all_nodes_of_a_cluster_lead_to_the_one() {
     let (sandbox, key) = (sandbox().await, KeyFile::new());
     for port in [one_port, other_port] {
         let facade = facade(&sandbox, &key, &format!("redis://127.0.0.1:{port}")).await;
-        facade.process.stderr.message(SHARES).await;
+        shares(&facade).await;
         get(&facade).await;
     }
     assert_eq!(sandbox.requests().len(), 1, "the second one found it");
@@ -137,7 +137,7 @@ async fn a_sentinel_leads_to_the_primary_and_to_the_next_one() {
     let url = format!("redis://127.0.0.1:{sentinel_port}");
     // It may not be there yet.
     let facade = facade(&sandbox, &key, &url).await;
-    facade.process.stderr.message(SHARES).await;
+    shares(&facade).await;
     get(&facade).await;
     assert!(!primary.names("*:ledger").await.is_empty());
     soon(async {
@@ -196,5 +196,5 @@ async fn of_several_primaries_one_has_to_be_named() {
     command.args(["--shared-store-key-file", &key.path()]);
     command.env("VIDEOCONF_SHARED_STORE_PASSWORD", "right");
     let facade = Server::start(&mut command).await;
-    facade.process.stderr.message(SHARES).await;
+    shares(&facade).await;
 }

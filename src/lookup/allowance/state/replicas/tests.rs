@@ -7,7 +7,11 @@ use crate::{
     claim::{Claim, Stage, Watching},
     credentials::Fingerprint,
     exchange::{Head, RateLimit},
-    lookup::allowance::{Limit, others::Others, state::Step},
+    lookup::allowance::{
+        Limit,
+        others::Others,
+        state::{Next, Step},
+    },
     replicas::{Begun, KeyId, Over, ReadId, Tag},
     sync::oneshot,
 };
@@ -58,6 +62,17 @@ impl Shared {
         let mut told = self.state.news(Instant::now());
         told.retain(|event| !matches!(event, Event::Alive(..)));
         told
+    }
+
+    /// The next turn, once those who come before us have had the time for theirs.
+    async fn next(&mut self) -> Option<Next> {
+        match self.state.next(Instant::now()) {
+            Err(Step::Wait(Some(until))) => {
+                tokio::time::advance(until - Instant::now()).await;
+                self.state.next(Instant::now()).ok()
+            }
+            next => next.ok(),
+        }
     }
 
     /// A read waits: its claim, and what keeps it in the queue.
@@ -328,6 +343,25 @@ async fn who_waits_is_told_of_those_who_wait_elsewhere() {
     let (alone, beside_one, beside_many) = (told(0).await, told(1).await, told(100).await);
     assert_eq!(beside_one, alone + SECOND / 5);
     assert_eq!(beside_many, alone + SECOND * 3 / 5);
+}
+
+/// Strangers' reads go one by one, here or there, while anybody accepted wants a turn.
+#[tokio::test(start_paused = true)]
+async fn strangers_wait_for_those_who_are_accepted_elsewhere() {
+    for (next, has_turn) in [
+        (None, true),
+        (Some(user_of(9)), true),
+        (Some(user_of(1)), false),
+    ] {
+        let mut shared = Shared::new();
+        shared.learn(OTHER, begun(1, Takes::One));
+        shared.learn(OTHER, over(1, true, Some(head(200, true))));
+        shared.learn(OTHER, Event::Alive(Waits { reads: 1, next }, KEY));
+        let _waiting = [shared.wait(7), shared.wait(8)];
+        let first = shared.next().await.expect("a turn");
+        shared.state.begin(&first, true, Instant::now());
+        assert_eq!(shared.next().await.is_some(), has_turn, "{next:?}");
+    }
 }
 
 /// While others want turns as well, they are spread over the window.
