@@ -47,7 +47,8 @@ fuzz_target!(|bytes: &[u8]| {
         _ => &[Code::Internal],
     };
     assert!(expected.contains(&heard.code()), "{status}: {heard:?}");
-    assert!(!format!("{heard:?}").contains(TOKEN));
+    // Not what `Debug` makes of the details: of a character that ends with the byte 9c it makes a `c`.
+    assert!(!heard.message().contains(TOKEN));
     assert!(!String::from_utf8_lossy(heard.details()).contains(TOKEN));
 
     let details = heard.get_error_details();
