@@ -151,21 +151,17 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     if !has_form {
         return None;
     }
-    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().ok();
-    let year = number(0..4).filter(|year| *year >= 1)?;
-    let [month, day, hour, minute, second] =
-        [5..7, 8..10, 11..13, 14..16, 17..19].map(|range| number(range).unwrap_or(u32::MAX));
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
+    let year = text[..4].parse().ok().filter(|year| *year >= 1)?;
+    let part = |from: usize| text[from..from + 2].parse().ok();
+    let millis: u32 = text[20..23].parse().ok()?;
     Timestamp::date_time_nanos(
-        year.into(),
-        u8::try_from(month).ok()?,
-        u8::try_from(day).ok()?,
-        u8::try_from(hour).ok()?,
-        u8::try_from(minute).ok()?,
-        u8::try_from(second).ok()?,
-        number(20..23)? * 1_000_000,
+        year,
+        part(5)?,
+        part(8)?,
+        part(11)?,
+        part(14)?,
+        part(17)?,
+        millis * 1_000_000,
     )
     .ok()
 }

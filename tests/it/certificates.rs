@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -101,21 +101,21 @@ async fn a_new_certificate_is_shown_and_no_call_is_lost() {
     let server = volume.server(&sandbox, &[]).await;
 
     let over = Arc::new(AtomicBool::new(false));
-    let answered = Arc::new(AtomicUsize::new(0));
     let address = server.address;
     let load = |is_reconnecting: bool| {
-        let (over, answered) = (over.clone(), answered.clone());
+        let over = over.clone();
         let config = client(&authority, None);
         tokio::spawn(async move {
             let mut channel = tls::channel(address, config.clone());
-            while !over.load(Ordering::Relaxed) {
+            let mut answered = 0;
+            while answered < 30 || !over.load(Ordering::Relaxed) {
                 if is_reconnecting {
                     channel = tls::channel(address, config.clone());
                 }
                 let mut caller = VideoConferenceServiceClient::new(channel.clone());
                 let answer = caller.get_info(as_user(any_age("x"))).await;
                 answer.expect("an answer");
-                answered.fetch_add(1, Ordering::Relaxed);
+                answered += 1;
             }
         })
     };
@@ -129,7 +129,6 @@ async fn a_new_certificate_is_shown_and_no_call_is_lost() {
     for caller in callers {
         soon(caller).await.expect("no failed call");
     }
-    assert!(answered.load(Ordering::Relaxed) > 100);
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
 };
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::support::{
@@ -31,9 +31,23 @@ const NO_LIMIT: [&str; 2] = ["--upstream-limit", "none"];
 pub async fn watched(sandbox: &Sandbox, flags: &[&str]) -> (Server, SocketAddr) {
     let always = ["--admin-listen", "127.0.0.1:0"];
     let server = Server::before(sandbox, &[&always, flags].concat()).await;
+    let admin = admin_of(&server).await;
+    (server, admin)
+}
+
+/// The same, before whatever is at this address.
+async fn watched_before(upstream: SocketAddr) -> (Server, SocketAddr) {
+    let url = format!("http://{upstream}");
+    let flags = ["--upstream-url", &url, "--admin-listen", "127.0.0.1:0"];
+    let server = Server::start(&mut serve(&flags)).await;
+    let admin = admin_of(&server).await;
+    (server, admin)
+}
+
+async fn admin_of(server: &Server) -> SocketAddr {
     let line = server.process.stderr.message("serving operators").await;
     let admin = line["listen"].as_str().and_then(|it| it.parse().ok());
-    (server, admin.expect("an address"))
+    admin.expect("an address")
 }
 
 /// What a request to the admin port gets, head and all.
@@ -79,6 +93,33 @@ pub async fn until(
         }
     })
     .await
+}
+
+/// What Rocket.Chat may have counted counts, and nothing else: each call is tried twice.
+#[tokio::test]
+async fn a_request_that_was_not_sent_costs_nothing() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (server, admin) = watched_before(address).await;
+    let used = async || {
+        let measured = measured(admin).await;
+        let mut used = measured
+            .iter()
+            .filter(|(series, _)| series.starts_with("videoconf_allowance_used"));
+        used.next().expect("a gauge").1.clone()
+    };
+    let close = async {
+        for _ in 0..2 {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.read_u8().await.unwrap();
+        }
+    };
+    let (heard, ()) = tokio::join!(server.get("x"), soon(close));
+    heard.expect_err("no answer");
+    assert_eq!(used().await, "2");
+    drop(listener);
+    server.get("y").await.expect_err("no connection");
+    assert_eq!(used().await, "2");
 }
 
 #[tokio::test]

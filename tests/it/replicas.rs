@@ -74,6 +74,29 @@ async fn a_greedy_user_takes_every_other_turn() {
     assert!(oldest <= SECOND * 3, "{oldest:?}");
 }
 
+/// Whoever was second hears nothing of that, nor who was on the way when the ledger went away.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_another_had_first_is_waited_for() {
+    let fake = Fake::limited();
+    let ledger = Memory::new(Duration::from_millis(20));
+    let replicas = replicas(&fake, &ledger, 3);
+    sleep(SECOND).await;
+    // So that nobody is a stranger.
+    replicas[0].ask("mia", "x").await.answer.expect("an answer");
+    sleep(SECOND).await;
+    let asked = replicas.iter().zip(["a", "b", "c"]);
+    for heard in join_all(asked.map(|(replica, call)| replica.ask("mia", call))).await {
+        heard.answer.expect("an answer");
+        assert!(heard.took < SECOND, "{:?}", heard.took);
+    }
+    let goes = async {
+        sleep(Duration::from_millis(10)).await;
+        ledger.reach(false);
+    };
+    let (heard, ()) = tokio::join!(replicas[0].ask("mia", "d"), goes);
+    heard.answer.expect("an answer");
+}
+
 /// How many reads arrived between these moments, and how many of them were refused.
 fn reads_between(fake: &Fake, from: Duration, to: Duration) -> (usize, usize) {
     let reads = fake.reads();
@@ -290,6 +313,23 @@ async fn what_one_has_read_all_know() {
     sleep(SECOND).await;
     assert_eq!(added.ask("mia", "x").await.answer, first);
     assert_eq!(fake.reads().len(), 2, "it is read anew behind");
+}
+
+/// Whoever asks a moment later may have more luck.
+#[tokio::test(start_paused = true)]
+async fn the_trouble_of_one_is_not_that_of_all() {
+    let fake = Fake::limited();
+    let replicas = replicas(&fake, &Memory::new(WAY), 2);
+    sleep(SECOND).await;
+    let trouble = Error::UpstreamFailed { http_status: 500 };
+    fake.behave({
+        let trouble = trouble.clone();
+        move |_| failed(500, trouble.clone())
+    });
+    let first = replicas[0].ask("mia", "x").await;
+    assert_eq!(first.answer, Err(trouble));
+    fake.behave(|_| found());
+    replicas[1].ask("mia", "x").await.answer.expect("an answer");
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,3 +132,24 @@ async fn a_proxy_that_makes_no_tunnel_refuses() {
         assert_eq!(heard, problem, "{reply}");
     }
 }
+
+/// What is wrong is what is wrong with the way to the proxy.
+#[tokio::test]
+async fn a_proxy_that_cannot_be_reached_has_refused_nothing() {
+    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    for (proxy, problem) in [
+        (format!("http://{address}"), "connection refused"),
+        ("http://proxy.invalid:1".to_owned(), "unknown host"),
+    ] {
+        for upstream in ["http://chat.invalid", "https://chat.invalid"] {
+            let flags = ["--upstream-url", upstream, "--upstream-proxy", &proxy];
+            let status = Facade::with(&flags).await.get("x").await;
+            let details = status.expect_err("a refusal").get_error_details();
+            let info = details.error_info().expect("an ErrorInfo");
+            assert_eq!(info.reason, "UPSTREAM_UNAVAILABLE", "{proxy} {upstream}");
+            assert_eq!(info.metadata["problem"], problem, "{proxy} {upstream}");
+        }
+    }
+}

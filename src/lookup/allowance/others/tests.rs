@@ -1,7 +1,14 @@
 //! What follows from what replicas say, and what they are told: `tests/it/replicas.rs` has what comes of it.
 
-use super::*;
-use crate::replicas::Takes;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    super::{Allowance, Common, Options},
+    *,
+};
+use crate::replicas::{Ledger, TagKey, Takes, Unreachable};
 
 const ME: Replica = Replica(5);
 const KEY: KeyId = KeyId(1);
@@ -189,6 +196,44 @@ async fn who_watches_a_call_sees_whether_it_is_read() {
     others.unwatch(Tag([8; 16]));
     let left: Vec<_> = others.watched.keys().collect();
     assert_eq!(left, [&Tag([8; 16])], "this one is still watched");
+}
+
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait]
+impl Ledger for Nowhere {
+    async fn note(&self, _: &[Event]) -> Result<(), Unreachable> {
+        Err(Unreachable)
+    }
+
+    async fn begin(&self, _: &Begun, _: Position) -> Result<Option<Position>, Unreachable> {
+        Err(Unreachable)
+    }
+}
+
+#[test]
+fn who_stops_watching_leaves_nothing_behind() {
+    let options = Options {
+        limit: None,
+        max_reads_in_flight: 1,
+    };
+    let common = Common {
+        me: ME,
+        ledger: Arc::new(Nowhere),
+        tags: TagKey::new(&[0; 32]),
+        key: KEY,
+        longest_read: LONGEST,
+    };
+    let allowance = Allowance::new(options, Some(common));
+    let watched = || {
+        let state = allowance.lock();
+        state.others.as_ref().map(|others| others.watched.len())
+    };
+    let watching = [7, 7, 8].map(|tag| allowance.watch_tag(Tag([tag; 16])));
+    assert_eq!(watched(), Some(2));
+    drop(watching);
+    assert_eq!(watched(), Some(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -248,6 +248,16 @@ fn who_had_a_turn_last_comes_after_the_others() {
     assert_eq!(reads.order(true), ["mia-0", "jane-0", "mia-1", "jane-1"]);
 }
 
+/// Or somebody would hear that a turn comes too late for them, and it didn't.
+#[test]
+fn nobody_new_is_told_of_more_turns_than_there_are() {
+    let mut reads = Reads::new();
+    let places = ["mia", "jane", "joe"].map(|user| reads.caller(user, "0"));
+    let ahead = |place| reads.queue.ahead_of(place, reads.start, |_| true);
+    assert_eq!(places.map(ahead), [0, 0, 0]);
+    assert_eq!(reads.order(true), ["mia-0", "jane-0", "joe-0"]);
+}
+
 #[test]
 fn turns_of_long_ago_are_forgotten_unless_somebody_waits() {
     let mut reads = Reads::new();

@@ -327,16 +327,22 @@ fn a_turn_is_free_or_follows_one_of_a_window_before() {
             assert!(third.abs_diff(span * 2 / 15) < ms(1), "{third:?}");
             let ready_at = window.ready_at(sent, 10);
             assert_eq!(window.turn_at(sent, 10, 10), ready_at);
+            assert_eq!(window.turn_at(sent, 12, 20), start + span + ms(200));
         }
     }
     let now = start + ms(2900);
-    let turn = |n| window.turn_at(now, n, 40) - start;
+    let turn_in = |window: &Window, n| window.turn_at(now, n, 40) - start;
+    let turn = |n| turn_in(&window, n);
     assert_eq!(turn(1), span);
     assert_eq!(turn(2), span + ms(200));
     assert_eq!(turn(15), span + ms(2800));
     // What follows those that aren't sent yet.
     assert_eq!(turn(16), span * 2);
     assert!(turn(17).abs_diff(span * 2 + span / 15) < ms(1));
+    // With a part of the limit, as many as there are too many leave the window before.
+    window.divide(3);
+    assert_eq!(turn_in(&window, 1), span + ms(2000));
+    assert_eq!(turn_in(&window, 5), span + ms(2800));
 }
 
 #[test]
@@ -439,6 +445,7 @@ fn a_part_of_the_limit_is_one_of_so_many() {
     for sender in [Sender::Us, Sender::UsAsTold, Sender::Replica] {
         window.take(start, sender, true);
     }
+    window.divide(1);
     assert_eq!((window.limit(), window.used(start)), (15, 3));
     window.divide(4);
     // What others sent is of their parts.
