@@ -219,6 +219,20 @@ mod tests {
         }
     }
 
+    /// What replicas share is that of one Rocket.Chat.
+    #[test]
+    fn no_two_have_one_identity() {
+        for (base, expected) in [
+            ("http://chat", "http://chat"),
+            ("http://CHAT:80/", "http://chat"),
+            ("https://chat", "https://chat"),
+            ("http://chat:8080/a/b/", "http://chat:8080/a/b"),
+        ] {
+            let identity = BaseUrl::parse(base).unwrap().identity();
+            assert_eq!(identity, expected, "{base}");
+        }
+    }
+
     #[test]
     fn values_are_encoded_whole() {
         let base = BaseUrl::parse("http://chat").unwrap();

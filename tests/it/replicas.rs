@@ -335,7 +335,8 @@ async fn the_trouble_of_one_is_not_that_of_all() {
 #[tokio::test(start_paused = true)]
 async fn callers_of_all_replicas_wait_for_one_read() {
     let fake = Fake::limited();
-    let replicas = replicas(&fake, &Memory::new(WAY), 3);
+    let ledger = Memory::new(WAY);
+    let replicas = replicas(&fake, &ledger, 3);
     sleep(SECOND).await;
     fake.behave(|_| found().after(SECOND / 2));
     let calls = replicas.iter().map(|replica| replica.ask("mia", "x"));
@@ -345,6 +346,8 @@ async fn callers_of_all_replicas_wait_for_one_read() {
         heard.answer.expect("an answer");
         assert!(heard.took < SECOND * 6 / 10, "{:?}", heard.took);
     }
+    // Before it begins and when it is over, not in between.
+    assert!(ledger.looks() <= 9, "{}", ledger.looks());
 }
 
 #[tokio::test(start_paused = true)]

@@ -293,7 +293,15 @@ mod tests {
     fn all_members_count_and_no_padding() {
         let two = [gzip("ab"), gzip(""), gzip("cd")].concat();
         assert_eq!(unpacked("gzip", &two).as_deref(), Ok("abcd"));
-        for padding in [&[0; 512][..], b"\0", b"junk", b"\x1f", b"\x1f\0\x1f\x8b"] {
+        let padding = [
+            &[0; 512][..],
+            b"\0",
+            b"junk",
+            b"\x1f",
+            b"\x1f\0\x1f\x8b",
+            b"\0\x8b\x08",
+        ];
+        for padding in padding {
             let padded = [&two[..], padding].concat();
             assert_eq!(unpacked("gzip", &padded).as_deref(), Ok("abcd"));
             let padded = [&deflate("ab")[..], padding].concat();

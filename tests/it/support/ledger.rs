@@ -35,6 +35,8 @@ struct Inner {
     entries: Vec<Entry>,
     kept: HashMap<Tag, Kept>,
     rejected: HashMap<Fingerprint, Instant>,
+    /// How often somebody looked whether something is kept.
+    looks: usize,
     /// How long a message travels there, or back.
     way: Duration,
     is_reachable: bool,
@@ -66,6 +68,7 @@ impl Memory {
             entries: Vec::new(),
             kept: HashMap::new(),
             rejected: HashMap::new(),
+            looks: 0,
             way,
             is_reachable: true,
             failed: HashSet::new(),
@@ -135,6 +138,11 @@ impl Memory {
         begun.cloned().collect()
     }
 
+    /// How often somebody looked whether something is kept.
+    pub fn looks(&self) -> usize {
+        self.inner.lock().unwrap().looks
+    }
+
     fn way(&self) -> Duration {
         self.inner.lock().unwrap().way
     }
@@ -195,6 +203,7 @@ impl std::fmt::Debug for Memory {
 impl Shelf for Memory {
     async fn get(&self, tag: Tag, credential: Fingerprint) -> Option<Kept> {
         let got = self.with(None, |inner| {
+            inner.looks += 1;
             let kept = inner.kept.get(&tag)?;
             let rejected = inner.rejected.get(&credential);
             let holds = rejected.is_none_or(|rejected| *rejected < kept.read_at.at);

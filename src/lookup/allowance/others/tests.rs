@@ -198,6 +198,20 @@ async fn who_watches_a_call_sees_whether_it_is_read() {
     assert_eq!(left, [&Tag([8; 16])], "this one is still watched");
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_too_many_those_are_heard_that_are_known() {
+    let (mut others, now) = (others(), Instant::now());
+    let last = u64::try_from(MAX_REPLICAS).unwrap();
+    for number in 1..=last + 1 {
+        others.hear(Replica(number), now);
+    }
+    let later = now + DEAD;
+    others.hear(Replica(last), later);
+    let dead = others.dead(later + MILLI);
+    assert_eq!(dead.len(), MAX_REPLICAS - 1);
+    assert!(!dead.contains(&Replica(last)), "it was heard");
+}
+
 #[derive(Debug)]
 struct Nowhere;
 

@@ -55,6 +55,8 @@ async fn what_was_sent_counts_and_what_was_not_does_not() {
     given_up.begin();
     drop(given_up);
     assert_eq!(used(&allowance), Some(1));
+    let others = allowance.lock().standing(Instant::now()).others;
+    assert_eq!(others, Some(0), "all of it is ours");
     for (was_sent, head, expected) in [
         (false, None, 1),
         (true, None, 2),
@@ -108,4 +110,8 @@ async fn who_is_accepted_is_told_turns_of_their_own() {
     assert_eq!(before, told(&claims[0]));
     first.over(true, Some(&head(200, true)));
     assert!(told(last) > before, "{:?}", told(last) - before);
+    let Stage::Queued(turn) = last.stage() else {
+        panic!("not queued")
+    };
+    assert!(turn.come_again_at >= turn.at, "{turn:?}");
 }
