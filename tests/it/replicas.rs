@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use videoconf_facade::{
     error::{Error, UpstreamText},
+    lookup::CommonStanding,
     replicas::{Entry, Replica},
 };
 
@@ -170,6 +171,30 @@ async fn what_a_slow_ledger_does_too_late_is_undone() {
         |ledger| ledger.slow_down(WAY),
     )
     .await;
+}
+
+/// An operator reads each of these in a line of the log.
+#[tokio::test(start_paused = true)]
+async fn how_the_limit_is_shared_is_told_once() {
+    let fake = Fake::limited();
+    let ledger = Memory::new(WAY);
+    let first = replica(&fake, &ledger);
+    sleep(SECOND * 5).await;
+    let second = replica(&fake, &ledger);
+    sleep(SECOND * 5).await;
+    ledger.reach(false);
+    sleep(SECOND * 5).await;
+    let apart = CommonStanding::Apart {
+        parts: 2,
+        why: "no way".to_owned(),
+    };
+    let together = |others| CommonStanding::Together {
+        others,
+        strangers: 0,
+    };
+    let told = |replica: &Lookups| replica.standings.lock().unwrap().clone();
+    assert_eq!(told(&first), [together(0), together(1), apart.clone()]);
+    assert_eq!(told(&second).last(), Some(&apart));
 }
 
 /// The others hear of the end when it is back, or give the read up after the time that reads have.

@@ -17,7 +17,7 @@ use videoconf_facade::{
     deadline::{Deadline, Limit},
     error::{Error, Unavailable},
     exchange::{Exchange, Head, Moment, RateLimit},
-    lookup::{Allowance, Common, CommonShelf, Shelves},
+    lookup::{Allowance, Common, CommonShelf, CommonStanding, Shelves},
     proto::{Conference, v1::VideoConference},
     query::{Attempt, Caller, Key, Query},
     record::Record,
@@ -80,6 +80,8 @@ pub struct Limiter {
 pub struct Lookups {
     lookup: Arc<dyn Ask>,
     key: FingerprintKey,
+    /// What was told of how the allowance is shared.
+    pub standings: Arc<Mutex<Vec<CommonStanding>>>,
     /// What shares the allowance, if it is shared.
     _sharing: Option<AbortOnDropHandle<()>>,
 }
@@ -372,8 +374,12 @@ impl Lookups {
         let answers = shelves.answers.clone();
         let lookups = Self::with(fake, &config, (allowance.clone(), shelves), key.clone());
         let rejected = move |credential| answers.forget(credential);
-        let sharing = async move { allowance.share(reader, rejected, |_| ()).await };
+        let standings = Arc::new(Mutex::new(Vec::new()));
+        let told = standings.clone();
+        let tell = move |standing| told.lock().unwrap().push(standing);
+        let sharing = async move { allowance.share(reader, rejected, tell).await };
         Self {
+            standings,
             _sharing: Some(AbortOnDropHandle::new(tokio::spawn(sharing))),
             ..lookups
         }
@@ -390,6 +396,7 @@ impl Lookups {
         Self {
             lookup: Arc::new(lookup),
             key,
+            standings: Arc::default(),
             _sharing: None,
         }
     }
