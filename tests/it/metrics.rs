@@ -102,11 +102,9 @@ async fn a_request_that_was_not_sent_costs_nothing() {
     let address = listener.local_addr().unwrap();
     let (server, admin) = watched_before(address).await;
     let used = async || {
-        let measured = measured(admin).await;
-        let mut used = measured
-            .iter()
-            .filter(|(series, _)| series.starts_with("videoconf_allowance_used"));
-        used.next().expect("a gauge").1.clone()
+        let mut measured = measured(admin).await.into_iter();
+        let used = measured.find(|(series, _)| series.starts_with("videoconf_allowance_used"));
+        used.expect("a gauge").1
     };
     let close = async {
         for _ in 0..2 {
