@@ -63,3 +63,49 @@ impl Drop for Ongoing<'_> {
         self.0.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::{
+        lookup::scripted::{Scripted, attempt, found, query},
+        metrics::Metrics,
+        route::Info,
+        trace::{Target, Tracer},
+    };
+
+    /// What Rocket.Chat took is what its attempts took, one that was given up too, and no pause between them.
+    #[tokio::test(start_paused = true)]
+    async fn only_attempts_take_time() {
+        const ANSWERED: Duration = Duration::from_millis(40);
+        const PATIENCE: Duration = Duration::from_millis(30);
+        const PAUSE: Duration = Duration::from_secs(1);
+        let slow = Scripted(|_| async {
+            sleep(ANSWERED).await;
+            found()
+        });
+        let attempts = Attempts::new(&Metrics::off(), Info::ROUTE);
+        let target = Target {
+            url: "http://127.0.0.1".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: 80,
+        };
+        let spans = Requests::new(Tracer::off(), Info::ROUTE, target);
+        let observed = Observed::new(slow, attempts, spans);
+        let (query, attempt) = (query(), attempt());
+
+        let given_up = timeout(PATIENCE, observed.ask(&query, &attempt)).await;
+        given_up.expect_err("too slow");
+        sleep(PAUSE).await;
+        let answered = observed.ask(&query, &attempt).await;
+        answered.result.expect("an answer");
+        sleep(PAUSE).await;
+
+        let read = attempt.journal.read();
+        assert_eq!((read.attempts, read.elapsed), (2, PATIENCE + ANSWERED));
+    }
+}
