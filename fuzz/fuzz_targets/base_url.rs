@@ -16,6 +16,7 @@ const MAX_VALUE: usize = 1000;
 
 fuzz_target!(|text: &str| {
     let (base, value) = text.split_once('\n').unwrap_or((text, "x"));
+    check_proxy(base);
     // May be the proxy's password, which nobody is told.
     if let Err(problem) = Proxy::parse(&format!("http://user:cAnArY@{base}")) {
         assert!(!problem.contains("cAnArY"));
@@ -68,3 +69,20 @@ fuzz_target!(|text: &str| {
     ));
     assert_eq!(again.expect("a URL").target(&INFO).host, target.host);
 });
+
+/// A proxy that is accepted is where browsers would look for it, and is told who uses it, and nothing else.
+fn check_proxy(text: &str) {
+    let Ok(proxy) = Proxy::parse(text) else {
+        return;
+    };
+    let (place, authorization) = fuzzing::proxy(&proxy);
+    let meant = Url::parse(text).expect("a URL");
+    assert_eq!(place.scheme_str(), Some(meant.scheme()));
+    assert_eq!(place.host(), meant.host_str());
+    let default_port = if meant.scheme() == "https" { 443 } else { 80 };
+    let port = place.port_u16().unwrap_or(default_port);
+    assert_eq!(meant.port_or_known_default(), Some(port));
+    let is_anonymous = meant.username().is_empty() && meant.password().is_none();
+    assert_eq!(authorization.is_none(), is_anonymous, "{text}");
+    assert!(authorization.is_none_or(|it| it.as_bytes().starts_with(b"Basic ")));
+}

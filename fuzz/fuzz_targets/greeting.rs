@@ -13,14 +13,20 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((&cut, said)) = bytes.split_first() else {
         return;
     };
-    let (first, second) = said.split_at(usize::from(cut).min(said.len()));
+    // A short piece between a long one and the rest.
+    let (first, rest) = said.split_at(usize::from(cut).min(said.len()));
+    let (second, third) = rest.split_at((usize::from(cut) % 5).min(rest.len()));
+    let pieces = || first.chain(second).chain(third);
     let runtime = runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let served = runtime.block_on(fuzzing::served(first.chain(second)));
+    let served = runtime.block_on(fuzzing::served(pieces(), true));
+    let without_http1 = runtime.block_on(fuzzing::served(pieces(), false));
 
     let is_http2 = served.as_ref().is_some_and(|it| !it.http1);
     assert_eq!(is_http2, said.starts_with(PREFACE));
+    assert_eq!(without_http1.is_some(), is_http2);
+    assert!(without_http1.is_none_or(|it| !it.http1 && it.read == said));
     if is_head(said) {
         assert!(served.is_some());
     }

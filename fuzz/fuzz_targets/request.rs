@@ -4,11 +4,13 @@
 #![no_main]
 
 use std::{
+    io::Read,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use libfuzzer_sys::fuzz_target;
@@ -100,19 +102,27 @@ async fn call(body: &[u8]) {
         return;
     };
     assert!((1..=MAX_CALL_ID).contains(&call_id.len()));
-    // A packed message isn't unpacked here.
-    if body[0] == 0 {
-        // The library takes the head of another message, and nothing behind it, for the end.
-        let (head, rest) = body.split_at(5);
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let sent = GetInfoRequest::decode(&rest[..length]).expect("a message");
-        assert_eq!(sent.call_id, call_id);
-        assert_eq!(
-            sent.max_age
-                .map(|it| Duration::try_from(it).expect("not negative")),
-            max_age
-        );
-    }
+    let (head, rest) = body.split_at(5);
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    let (message, behind) = rest.split_at(length);
+    // The library takes the head of another message, and nothing behind it, for the end.
+    assert!(behind.len() <= 5, "there is more than one message");
+    let mut unpacked = Vec::new();
+    let message = match head[0] {
+        0 => message,
+        _ => {
+            let mut packed = GzDecoder::new(message);
+            packed.read_to_end(&mut unpacked).expect("gzip");
+            &unpacked
+        }
+    };
+    let sent = GetInfoRequest::decode(message).expect("a message");
+    assert_eq!(sent.call_id, call_id);
+    assert_eq!(
+        sent.max_age
+            .map(|it| Duration::try_from(it).expect("not negative")),
+        max_age
+    );
 }
 
 /// Whether it is a frame with a message that isn't packed, whose id and age are as they should be.

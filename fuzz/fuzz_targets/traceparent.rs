@@ -3,6 +3,8 @@
 
 #![no_main]
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use videoconf_facade::trace::TraceContext;
@@ -51,9 +53,48 @@ fuzz_target!(|bytes: &[u8]| {
     );
     assert_ne!(&parent[3..35], "0".repeat(32));
     assert_ne!(&parent[36..52], "0".repeat(16));
-    assert!(text(&passed_on, "tracestate").is_none_or(|it| !it.is_empty() && it.len() <= 512));
+    if let Some(state) = text(&passed_on, "tracestate") {
+        assert!(is_state(&state), "{state}");
+        // Entry by entry as they were said, and none is made up.
+        let heard: Vec<_> = said
+            .get_all("tracestate")
+            .iter()
+            .map(|it| it.to_str().expect("text"))
+            .flat_map(|it| it.split(','))
+            .map(|it| it.trim_matches([' ', '\t']))
+            .filter(|it| !it.is_empty())
+            .collect();
+        assert_eq!(state.split(',').collect::<Vec<_>>(), heard);
+    }
 
     let mut again = HeaderMap::new();
     TraceContext::read(&passed_on).write(&mut again);
     assert_eq!(again, passed_on);
 });
+
+/// What W3C's Trace Context has as a list of entries, with nothing that may be left out.
+fn is_state(text: &str) -> bool {
+    let entries: Vec<_> = text.split(',').map(|it| it.split_once('=')).collect();
+    let is_entry = |entry: &Option<(&str, &str)>| {
+        let Some((key, value)) = entry else {
+            return false;
+        };
+        let is_letter = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let is_key = (1..=256).contains(&key.len())
+            && is_letter(key.as_bytes()[0])
+            && key
+                .bytes()
+                .all(|it| is_letter(it) || b"_-*/@".contains(&it));
+        let is_value = (1..=256).contains(&value.len())
+            && !value.ends_with(' ')
+            && value
+                .bytes()
+                .all(|it| matches!(it, b' '..=b'~') && it != b',' && it != b'=');
+        is_key && is_value
+    };
+    let keys: HashSet<_> = entries.iter().flatten().map(|(key, _)| key).collect();
+    text.len() <= 512
+        && entries.len() <= 32
+        && entries.iter().all(is_entry)
+        && keys.len() == entries.len()
+}

@@ -1,8 +1,8 @@
 //! Doors for fuzzers to the parsers of what Rocket.Chat says, which are private otherwise.
 
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
-use super::{BaseUrl, body::packing::Packed, failure, head};
+use super::{BaseUrl, Proxy, body::packing::Packed, failure, head};
 use crate::{
     credentials::AuthToken,
     error::Error,
@@ -37,4 +37,10 @@ pub fn unpacked<'a>(
 #[must_use]
 pub fn url(base: &BaseUrl, route: &Route, key: &'static str, value: &str) -> Option<Uri> {
     base.method(route.name, [(key, value)])
+}
+
+/// Where a proxy is, and as whom it is used.
+#[must_use]
+pub fn proxy(proxy: &Proxy) -> (&Uri, Option<&HeaderValue>) {
+    (proxy.uri(), proxy.authorization())
 }

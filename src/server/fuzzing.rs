@@ -13,9 +13,9 @@ pub struct Served {
     pub read: Vec<u8>,
 }
 
-/// What comes of a connection that begins like `stream`, where browsers are served; `None` if it isn't.
-pub async fn served(stream: impl AsyncRead + Unpin) -> Option<Served> {
-    let mut greeted = Greeted::hear(stream, true).await.ok()?;
+/// What comes of a connection that begins like `stream`, where HTTP/1 is served or isn't; `None` if it isn't served.
+pub async fn served(stream: impl AsyncRead + Unpin, http1: bool) -> Option<Served> {
+    let mut greeted = Greeted::hear(stream, http1).await.ok()?;
     let mut read = Vec::new();
     greeted.read_to_end(&mut read).await.ok()?;
     Some(Served {

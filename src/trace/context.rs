@@ -1,6 +1,6 @@
 //! W3C's trace context.
 
-use std::{fmt::Display, sync::Arc};
+use std::{collections::HashSet, fmt::Display, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
@@ -16,6 +16,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The longest `tracestate` that is passed on, in bytes: as much as the standard asks for. A longer one could be
 /// more than the server behind us takes for a head.
 const MAX_STATE: usize = 512;
+
+/// The most members of one, by the standard.
+const MAX_MEMBERS: usize = 32;
 
 /// Where in a trace something happens: which trace, within which span, and whether it is recorded. By default in
 /// none. Clones are cheap.
@@ -33,7 +36,8 @@ impl TraceContext {
         Self(span.is_valid().then(|| Arc::new(span)))
     }
 
-    /// What `headers` say. As the standard has it, a `traceparent` that isn't one counts for nothing.
+    /// What `headers` say. As the standard has it, a `traceparent` that isn't one counts for nothing, and so does a
+    /// `tracestate`, by itself.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Self {
         let mut parents = headers.get_all(TRACEPARENT).iter();
@@ -44,12 +48,12 @@ impl TraceContext {
             return Self::default();
         };
         let states = headers.get_all(TRACESTATE).iter();
-        let states: Vec<_> = states.filter_map(|it| it.to_str().ok()).collect();
-        let mut state = states.join(",");
-        if state.len() > MAX_STATE {
-            state.clear();
-        }
-        let said = Said { parent, state };
+        let states: Option<Vec<_>> = states.map(|it| it.to_str().ok()).collect();
+        let state = states.and_then(|it| tracestate(&it.join(",")));
+        let said = Said {
+            parent,
+            state: state.unwrap_or_default(),
+        };
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &said);
         Self::new(context.span().span_context().clone())
     }
@@ -126,6 +130,31 @@ fn is_traceparent(text: &str) -> bool {
     has_all && (!text.starts_with("00") || fields.next().is_none())
 }
 
+/// The members of a `tracestate`, without what may be left out between them; `None` if it isn't one, or is too long. The
+/// library would take empty members for some of the most that there may be, and keys that are empty or come again.
+fn tracestate(text: &str) -> Option<String> {
+    let is_key = |key: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        key.bytes().next().is_some_and(is_letter)
+            && key
+                .bytes()
+                .all(|it| is_letter(it) || b"_-*/@".contains(&it))
+    };
+    let is_value = |value: &str| {
+        let is_sign = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'=';
+        !value.is_empty() && value.bytes().all(is_sign)
+    };
+    let members = text.split(',').map(|it| it.trim_matches([' ', '\t']));
+    let members: Vec<_> = members.filter(|it| !it.is_empty()).collect();
+    let mut keys = HashSet::new();
+    let are_members = members.iter().all(|member| {
+        let member = member.split_once('=');
+        member.is_some_and(|(key, value)| is_key(key) && is_value(value) && keys.insert(key))
+    });
+    let state = members.join(",");
+    (are_members && members.len() <= MAX_MEMBERS && state.len() <= MAX_STATE).then_some(state)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +220,45 @@ mod tests {
         ] {
             assert_eq!(passed_on(&lines), headers(&expected), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_tracestate_is_not_passed_on() {
+        let passed_on = |lines: &[&[u8]]| {
+            let mut said = headers(&[(TRACEPARENT, PARENT)]);
+            for line in lines {
+                said.append(TRACESTATE, HeaderValue::from_bytes(line).unwrap());
+            }
+            let mut passed_on = HeaderMap::new();
+            TraceContext::read(&said).write(&mut passed_on);
+            assert_eq!(passed_on[TRACEPARENT], PARENT);
+            let state = passed_on.get(TRACESTATE).map(HeaderValue::to_str);
+            state.map(|it| it.expect("text").to_owned())
+        };
+        let members = |count| {
+            let members: Vec<_> = (0..count).map(|it| format!("k{it}=v")).collect();
+            members.join(",")
+        };
+        let (most, more) = (members(32), members(33));
+        for (said, expected) in [
+            ("a=1", "a=1"),
+            (" a=1\t, ,b=x y,", "a=1,b=x y"),
+            ("0-_*/@x=!~:;", "0-_*/@x=!~:;"),
+            (&most, &most),
+            (&",".repeat(40), ""),
+            (&format!("a=1{}b=2", ",".repeat(40)), "a=1,b=2"),
+        ] {
+            let expected = Some(expected).filter(|it| !it.is_empty());
+            assert_eq!(passed_on(&[said.as_bytes()]).as_deref(), expected);
+        }
+        for said in [
+            "a", "=x", "A=1", "@a=1", "a b=1", "a=", "a==1", "a=1=2", "a=1\t2", "a=1,a=2", "a=1,b",
+            &more,
+        ] {
+            assert_eq!(passed_on(&[said.as_bytes()]), None, "{said:?}");
+        }
+        assert_eq!(passed_on(&[b"a=1", b"a=2"]), None);
+        assert_eq!(passed_on(&[b"a=1", b"b=\xff"]), None);
     }
 
     #[test]
