@@ -84,11 +84,14 @@ def check_names(objects):
     targets += [container[it]["httpGet"]["port"] for it in ("livenessProbe", "readinessProbe")]
     for target in targets:
         check(f"no port {target}", target in ports)
+    [config] = of_kind(objects, "ConfigMap")
+    protocols = [port.get("appProtocol") for it in of_kind(objects, "Service") for port in it["spec"]["ports"]]
+    in_clear = None if "VIDEOCONF_TLS_CERT" in config["data"] else "kubernetes.io/h2c"
+    check(f"{protocols} is spoken", protocols == [in_clear] * 2)
     scraped = template["metadata"]["annotations"]["prometheus.io/port"]
     check(f"Prometheus scrapes {scraped}", int(scraped) == ports["admin"])
     mounts = {it["name"] for it in container.get("volumeMounts", [])}
     mounted = tuple(it["mountPath"] + "/" for it in container.get("volumeMounts", []))
-    [config] = of_kind(objects, "ConfigMap")
     for name, value in config["data"].items():
         check(f"nothing is at {name}={value}", not value.startswith("/") or value.startswith(mounted))
     check("a mount without a volume", mounts == {it["name"] for it in template["spec"].get("volumes", [])})
@@ -170,9 +173,10 @@ def check_store(objects, policy, variables, folder):
     check(f"nothing is at {url}", url == f"redis://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}")
     rules = policy["spec"]["egress"]
     check("no way to the store", {"to": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": port}]} in rules)
+    check("two stores at a time", deployment["spec"]["strategy"] == {"type": "Recreate"})
     # Redis takes what Valkey does.
-    command = container["args"][0].replace("valkey-server", "redis-server")
-    command += f" --port 0 --unixsocket {folder}/socket --dir {folder}"
+    instead = f"redis-server - --port 0 --unixsocket {folder}/socket --dir {folder}"
+    command = container["args"][0].replace("valkey-server -", instead, 1)
     environment = {**os.environ, "PASSWORD": "secret"}
     store = subprocess.Popen([*container["command"], command], env=environment, stdout=subprocess.DEVNULL)
     (pathlib.Path(folder) / "key").write_text("k" * 64)
@@ -196,7 +200,9 @@ def check_all(name, objects):
         process, instead = check_store(store, policy, variables, folder)
         try:
             ready = "ok\nshared store: reached, 1 replicas\n"
-            return check_program(container, ports, variables, instead, ready)
+            check_program(container, ports, variables, instead, ready)
+            process.terminate()
+            check("the store doesn't end as it is asked to", process.wait(10) == 0)
         finally:
             process.kill()
             process.wait()
