@@ -24,6 +24,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{self, Problem};
 use arguments::{Arguments, Ended};
@@ -136,6 +137,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command that `arguments`, the program's name first, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    forbid_core_dumps();
     let Arguments {
         cli,
         settings,
@@ -158,6 +160,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Descriptor if problems.is_empty() => descriptor::run(),
         Command::Descriptor => refuse(&problems.into_vec()),
     }
+}
+
+/// Keeps memory, with tokens in it, from being written to disk if we crash or hang. Who wants that can allow it for a
+/// process that runs, since we leave the hard limit.
+fn forbid_core_dumps() {
+    let limit = getrlimit(Resource::Core);
+    let none = Rlimit {
+        current: Some(0),
+        ..limit
+    };
+    // A lower limit is always allowed.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// Lists all of `problems` on stderr.

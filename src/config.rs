@@ -12,7 +12,7 @@ mod tls;
 mod values;
 mod web;
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use crate::{
     api,
@@ -151,6 +151,8 @@ struct Ends {
     base_url: Option<BaseUrl>,
     trust_anchors: Option<TrustAnchors>,
     proxy: Option<Proxy>,
+    /// Whether others can see as whom it is used.
+    is_proxy_seen: bool,
     tls: Option<Tls>,
     shared_store: Option<store::Options>,
 }
@@ -158,6 +160,9 @@ struct Ends {
 /// The warning of an upstream that anybody on the way can listen to.
 const IN_CLEAR: &str =
     "--upstream-url is http to another machine, so callers' tokens are sent in clear";
+
+/// The warning of a password in the list of processes.
+const PROXY_SEEN: &str = "--upstream-proxy has credentials, which every user of the machine can see: give the URL in VIDEOCONF_UPSTREAM_PROXY";
 
 /// The warning of a store that anybody on the way can read and change.
 const SHARED_IN_CLEAR: &str = "--shared-store is redis to another machine, so others on the way can read its password, and change what is shared";
@@ -233,6 +238,9 @@ impl Flags {
             .upstream_proxy
             .as_ref()
             .and_then(|url| problems.check_secret("--upstream-proxy", url, Proxy::parse));
+        let is_proxy_seen = self.upstream_proxy.as_ref().is_some_and(|url| {
+            proxy.as_ref().is_some_and(Proxy::has_credentials) && is_argument(url)
+        });
         let ends = Ends {
             listen: problems.check("--listen", &self.listen, Listen::parse),
             tls: self.tls.check(&mut problems),
@@ -240,6 +248,7 @@ impl Flags {
             base_url,
             trust_anchors,
             proxy,
+            is_proxy_seen,
         };
         self.common.check(problems, ends)
     }
@@ -262,6 +271,7 @@ impl CommonFlags {
             base_url: problems.check("--upstream-url", upstream_url, BaseUrl::parse),
             trust_anchors: None,
             proxy: None,
+            is_proxy_seen: false,
             tls,
             shared_store: None,
         };
@@ -343,6 +353,11 @@ impl CommonFlags {
     }
 }
 
+/// Whether it is among the words of our command line, which the list of processes shows to everybody.
+fn is_argument(text: &str) -> bool {
+    env::args_os().any(|word| word.to_string_lossy().contains(text))
+}
+
 impl Ends {
     fn warnings(&self) -> Vec<String> {
         let sends_in_clear = |url: &BaseUrl| url.is_readable_on_the_way();
@@ -356,6 +371,7 @@ impl Ends {
             in_clear.map(|_| IN_CLEAR.to_owned()),
             open.map(|_| LISTENING_IN_CLEAR.to_owned()),
             certificate,
+            self.is_proxy_seen.then(|| PROXY_SEEN.to_owned()),
             shared_in_clear.map(|_| SHARED_IN_CLEAR.to_owned()),
         ];
         warnings.into_iter().flatten().collect()

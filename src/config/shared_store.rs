@@ -5,7 +5,7 @@ use std::{env, fs};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use url::Url;
 
-use super::Problems;
+use super::{Problems, is_argument};
 use crate::{
     rocketchat::BaseUrl,
     store::{Namespace, Options, Secret, Seed},
@@ -138,7 +138,6 @@ fn parse(text: &str) -> Result<(ConnectionInfo, Option<String>), String> {
     if !["redis", "rediss", "unix"].contains(&url.scheme()) {
         return Err(FORM.to_owned());
     }
-    // It would be in the list of processes, for everybody.
     if url.password().is_some() && is_argument(text) {
         return Err(format!(
             "has a password, which every user of the machine could see: give it in --shared-store-password-file, or \
@@ -165,11 +164,6 @@ fn parse(text: &str) -> Result<(ConnectionInfo, Option<String>), String> {
 
 fn secret(path: &str) -> Result<Secret, String> {
     Secret::new(&read(path)?)
-}
-
-/// Whether it is among the words of our command line.
-fn is_argument(text: &str) -> bool {
-    env::args_os().any(|word| word.to_string_lossy().contains(text))
 }
 
 /// The first line.

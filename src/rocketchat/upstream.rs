@@ -152,6 +152,12 @@ impl Proxy {
         Ok(Self { proxy, origin })
     }
 
+    /// Whether it is used as somebody.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.authorization().is_some()
+    }
+
     /// Whether TLS is spoken to it.
     pub(super) fn is_https(&self) -> bool {
         self.origin.starts_with("https:")

@@ -1,6 +1,6 @@
 //! The operator's port: pages over HTTP/1, apart from callers and their limits.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -8,14 +8,14 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    sync::{Mutex, Semaphore},
-    task::{JoinSet, spawn_blocking},
+    sync::Mutex,
+    task::{AbortHandle, JoinSet, spawn_blocking},
     time::{sleep, timeout},
 };
 
 use super::Listeners;
 
-/// How many connections there are at a time; others wait in the system's queue. A handful is needed.
+/// How many connections there are at a time; with another one the oldest ends. A handful is needed.
 pub const MAX_CONNECTIONS: usize = 256;
 
 /// How long a connection lasts: for one request, and its answer.
@@ -55,13 +55,12 @@ impl Page {
 
 /// Shows `pages` to whoever comes to `listeners`. Never ready.
 pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let pages: Arc<[Page]> = pages.into();
     // One page at a time, and not where calls are answered: some take milliseconds.
     let turn = Arc::new(Mutex::new(()));
     let mut connections = JoinSet::new();
+    let mut by_age = VecDeque::new();
     loop {
-        let place = places.clone().acquire_owned().await;
         let accepted = tokio::select! {
             accepted = listeners.accept() => accepted,
             Some(_) = connections.join_next() => continue,
@@ -71,12 +70,18 @@ pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        // A probe has to be answered at once, whoever else has come and says nothing.
+        by_age.retain(|connection: &AbortHandle| !connection.is_finished());
+        if by_age.len() == MAX_CONNECTIONS
+            && let Some(oldest) = by_age.pop_front()
+        {
+            oldest.abort();
+        }
         let (pages, turn) = (pages.clone(), turn.clone());
-        connections.spawn(async move {
-            let _place = place;
+        by_age.push_back(connections.spawn(async move {
             let service = service_fn(move |request: Request| {
                 let (pages, turn) = (pages.clone(), turn.clone());
-                async move { Ok::<_, Infallible>(answer(&pages, &request, &turn).await) }
+                async move { Ok::<_, Infallible>(answer(&pages, &request, turn).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -86,11 +91,11 @@ pub async fn show(mut listeners: Listeners, pages: Vec<Page>) {
             if let Ok(Err(error)) = timeout(PATIENCE, connection).await {
                 tracing::debug!(%error, "a connection to the admin port ended with an error");
             }
-        });
+        }));
     }
 }
 
-async fn answer(pages: &[Page], request: &Request, turn: &Mutex<()>) -> Response {
+async fn answer(pages: &[Page], request: &Request, turn: Arc<Mutex<()>>) -> Response {
     let path = request.uri().path();
     let Some(page) = pages.iter().find(|page| page.path == path) else {
         let paths: Vec<_> = pages.iter().map(|page| page.path).collect();
@@ -104,9 +109,14 @@ async fn answer(pages: &[Page], request: &Request, turn: &Mutex<()>) -> Response
         response.headers_mut().insert(header::ALLOW, allowed);
         return response;
     }
-    let _turn = turn.lock().await;
+    let turn = turn.lock_owned().await;
     let look = page.look.clone();
-    match spawn_blocking(move || look()).await {
+    let look = move || {
+        // Its look goes on if its connection ends meanwhile.
+        let _turn = turn;
+        look()
+    };
+    match spawn_blocking(look).await {
         Ok((status, body)) => respond(status, page.content_type, body),
         // A defect, which is logged where it happened.
         Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Vec::new()),

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::stream;
 use tonic::{Code, Request};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+};
 use tonic_types::StatusExt;
 use videoconf_facade::{
     proto::health::{HealthCheckRequest, health_client::HealthClient},
@@ -60,21 +64,29 @@ async fn who_comes_when_all_places_are_taken_hears_so_at_once() {
 
 /// From its beginning to its end, however long its caller takes to read it.
 #[tokio::test]
-async fn a_stream_is_in_flight_until_its_end() {
+async fn a_stream_has_a_place_until_its_end_and_takes_none_of_a_call() {
     let sandbox = sandbox().await;
     sandbox.always(Reply::json(200, SMALLEST));
     let url = sandbox.url();
     let flags = ["--upstream-url", &url, "--max-in-flight", "1"];
     let facade = Facade::with(&flags).await;
-    let mut health = HealthClient::new(facade.channel());
-    let watch = health.watch(HealthCheckRequest::default()).await;
-    let mut watch = watch.unwrap().into_inner();
-    watch.message().await.unwrap().expect("a status");
+    let watch = || async {
+        let mut health = HealthClient::new(facade.channel());
+        health.watch(HealthCheckRequest::default()).await
+    };
+    let mut first = watch().await.unwrap().into_inner();
+    first.message().await.unwrap().expect("a status");
 
-    let status = facade.get("x").await.unwrap_err();
-    let details = status.get_error_details();
+    facade.get("x").await.expect("calls have their own");
+    let refused = watch().await.expect_err("all are taken");
+    let details = refused.get_error_details();
     assert_eq!(details.error_info().unwrap().reason, "OVERLOADED");
-    drop(watch);
-    let answered = async { while facade.get("x").await.is_err() {} };
-    soon(answered).await;
+    let mut reflection = ServerReflectionClient::new(facade.channel());
+    let questions = stream::empty::<ServerReflectionRequest>();
+    let refused = reflection.server_reflection_info(questions).await;
+    let refused = refused.expect_err("it is a stream, too");
+    assert_eq!(refused.code(), Code::Unavailable);
+
+    drop(first);
+    soon(async { while watch().await.is_err() {} }).await;
 }

@@ -14,7 +14,7 @@ use videoconf_facade::{
     proto::Conference,
     query::{Caller, Query},
     route::{INFO, Info},
-    sandbox::{Reply, Sandbox},
+    sandbox::{CALLS, Reply, Sandbox, USERS},
     source::{Answer, Lookup},
 };
 
@@ -606,5 +606,24 @@ async fn a_panic_is_one_failed_call() {
         let status = client.get_info(as_user(request("x"))).await.unwrap_err();
         row(Code::Internal, "INTERNAL").check(&status, "panic");
         assert!(!format!("{status:?}").contains("secret"));
+    }
+}
+
+/// Who knows a user's id and not its token hears nothing that was told to the user, and takes nothing away.
+#[tokio::test]
+async fn another_token_of_the_same_user_is_another_caller() {
+    let sandbox = sandbox().await;
+    let facade = Facade::with(&["--upstream-url", &sandbox.url()]).await;
+    let mut client = facade.client();
+    for (token, expected) in [
+        (USERS[0].token, Code::Ok),
+        ("another", Code::Unauthenticated),
+        (USERS[0].token, Code::Ok),
+        ("another", Code::Unauthenticated),
+    ] {
+        let metadata = [("x-user-id", USERS[0].id), ("x-auth-token", token)];
+        let call = client.get_info(with_metadata(request(CALLS[0].id), &metadata));
+        let code = call.await.map_or_else(|status| status.code(), |_| Code::Ok);
+        assert_eq!(code, expected, "{token}");
     }
 }

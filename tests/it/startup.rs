@@ -65,15 +65,17 @@ async fn every_flag_has_a_variable() {
     }
 }
 
-/// Shells set a low one, which would be the limit on connections, too.
+/// Shells set a low one of files, which would be the limit on connections, too; and memory with tokens in it is nothing
+/// to be written to disk at a crash.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_limit_on_open_files_is_raised() {
+async fn more_files_may_be_open_and_no_core_is_dumped() {
     let facade = serve(&["--upstream-url", "http://127.0.0.1:1"]);
     let facade = facade.as_std();
     let mut shell = tokio::process::Command::new("sh");
+    let limits = "ulimit -S -n 64; ulimit -S -c \"$(ulimit -H -c)\"; exec \"$@\"";
     shell
-        .args(["-c", "ulimit -S -n 64; exec \"$@\"", "sh"])
+        .args(["-c", limits, "sh"])
         .arg(facade.get_program())
         .args(facade.get_args())
         .stdout(Stdio::piped())
@@ -81,9 +83,13 @@ async fn the_limit_on_open_files_is_raised() {
         .kill_on_drop(true);
     let server = Server::start(&mut shell).await;
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
-    let files = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"));
-    let files: Vec<_> = files.unwrap().split_whitespace().collect();
-    assert_eq!(files[3], files[4], "soft and hard: {files:?}");
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        let mut words = line.expect("a limit").split_whitespace();
+        (words.next(), words.next())
+    };
+    let (soft, hard) = limit("Max open files");
+    assert_eq!(soft, hard);
+    let (soft, _) = limit("Max core file size");
+    assert_eq!(soft, Some("0"));
 }

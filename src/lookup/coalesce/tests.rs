@@ -247,6 +247,26 @@ async fn what_was_not_sent_is_no_answer() {
     assert_eq!(heard.err(), Some(Error::Internal));
 }
 
+/// All who wait for it hear of it, and those who come later read anew.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_panics_harms_no_other() {
+    let begun = AtomicUsize::new(0);
+    let reads = before(move |_| {
+        let is_first = begun.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            yield_now().await;
+            assert!(!is_first, "a defect");
+            found()
+        }
+    });
+    let query = query();
+    let (first, second) = (caller(TIME), caller(TIME));
+    let heard = tokio::join!(reads.find(&query, &first), reads.find(&query, &second));
+    assert_eq!(heard.0.err(), Some(Error::Internal));
+    assert_eq!(heard.1.err(), Some(Error::Internal));
+    assert_eq!(reads.find(&query, &caller(TIME)).await.err(), None);
+}
+
 /// A read that ends takes itself off the list, and not the one that took its place there.
 #[tokio::test(start_paused = true)]
 async fn the_newest_read_is_the_one_that_is_joined() {

@@ -16,29 +16,46 @@ const PROBES: [&str; 2] = [
     "/grpc.health.v1.Health/List",
 ];
 
+/// What may go on for as long as its connection, and takes nobody's token: such streams have places of their own, so
+/// that a few connections of somebody unknown don't take those of all calls.
+const STREAMS: [&str; 3] = [
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
 /// Refuses calls while too many are in flight, from their arrival to the end of their answer: each takes
 /// memory until then. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct Admit {
-    places: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 impl Admit {
-    /// Lets `max_in_flight` calls in at a time.
+    /// Lets `max_in_flight` calls in at a time, and as many streams.
     #[must_use]
     pub fn new(max_in_flight: usize) -> Self {
+        let places = || Arc::new(Semaphore::new(max_in_flight));
         Self {
-            places: Arc::new(Semaphore::new(max_in_flight)),
+            calls: places(),
+            streams: places(),
         }
     }
 }
 
 impl Around for Admit {
     async fn around(&self, request: Request, inner: &impl Handler) -> Response {
-        if PROBES.contains(&request.uri().path()) {
+        let path = request.uri().path();
+        if PROBES.contains(&path) {
             return inner.handle(request).await;
         }
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let places = if STREAMS.contains(&path) {
+            &self.streams
+        } else {
+            &self.calls
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
             return refusal(&Error::Overloaded, &record(&request));
         };
         let mut response = inner.handle(request).await;

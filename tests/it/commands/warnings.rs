@@ -219,3 +219,20 @@ async fn a_certificate_out_of_its_time_is_warned_of() {
     let end = ": has expired at 2020-01-01T00:00:00Z\n";
     assert!(ended.stderr.ends_with(end), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn credentials_in_the_list_of_processes_are_warned_of() {
+    let start = format!("{PREFIX}warning: --upstream-proxy ");
+    for (url, is_secret) in [
+        ("http://user:hunter2@127.0.0.1:9", true),
+        ("http://127.0.0.1:9", false),
+    ] {
+        let ended = check(LOOPBACK, &["--upstream-proxy", url], &[]).await;
+        assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
+        assert_eq!(ended.stderr.starts_with(&start), is_secret, "{url}");
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+
+        let ended = check(LOOPBACK, &[], &[("VIDEOCONF_UPSTREAM_PROXY", url)]).await;
+        assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{url}");
+    }
+}
