@@ -19,6 +19,20 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "deploy/grafana/videoconf-facade.json"
 RULES = ROOT / "deploy/prometheus/rules.yml"
 JOB = "videoconf-facade"
+# What is wrong at the caller, or isn't wrong: no alert tells of it.
+CALLERS = {
+    "CALL_NOT_FOUND",
+    "CALL_NOT_FOUND_OR_NOT_VISIBLE",
+    "CREDENTIALS_MALFORMED",
+    "CREDENTIALS_MISSING",
+    "DEADLINE_EXCEEDED",
+    "FORBIDDEN",
+    "INVALID_CALL_ID",
+    "INVALID_MAX_AGE",
+    "INVALID_PARAMS",
+    "SHUTTING_DOWN",
+    "UPSTREAM_REJECTED",
+}
 USER = {"x-user-id": "CkCPNctrgCDfmWLqC", "x-auth-token": "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"}
 GET_INFO = "rocketchat.videoconference.v1.VideoConferenceService/GetInfo"
 
@@ -114,6 +128,40 @@ def queries():
     return found
 
 
+def misnamed(prometheus):
+    """What the dashboard and the rules call by names that nobody knows, or don't name."""
+    dashboard, rules = DASHBOARD.read_text(), RULES.read_text()
+    for alert in re.split(r"- alert: ", rules)[1:]:
+        if not re.search(r"labels: { severity: (critical|warning) }", alert):
+            yield f"the severity of {alert.split()[0]}"
+    tests = (ROOT / "deploy/prometheus/alerts.test.yml").read_text()
+    alerts = set(re.findall(r"alert: (\S+)", rules))
+    if alerts != set(re.findall(r"eval_time: \w+, alertname: (\w+)", tests)):
+        yield "alerts that aren't tested while all is well"
+    if alerts != set(re.findall(r'alertname="(\w+)"', tests)):
+        yield "alerts that aren't tested while nothing is"
+    told = {reason for it in re.findall(r'reason=~?"([^"]*)"', rules) for reason in it.split("|")}
+    if told ^ reasons() != CALLERS:
+        yield f"reasons that no alert tells of: {(told ^ reasons()) ^ CALLERS}"
+    of_groups = [it for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", dashboard + rules) for it in group.split(", ")]
+    labels = {*of_groups, *re.findall(r"{{(\w+)}}", dashboard), *re.findall(r"\$labels\.(\w+)", rules)}
+    # Not all of them are there while all is well.
+    described = re.findall(r"`(\w+)`", (ROOT / "docs/metrics.md").read_text())
+    for label in sorted(labels - {*prometheus.get("labels"), *described}):
+        yield f"the label {label}"
+    variables = [it["name"] for it in json.loads(dashboard)["templating"]["list"]]
+    for variable in sorted(set(re.findall(r"\${?(\w+)", dashboard)) - {*variables, "__rate_interval", "__all"}):
+        yield f"the variable {variable}"
+    for metric in re.findall(r"label_values\((\w+),", dashboard):
+        if not prometheus.values(metric):
+            yield f"the metric {metric}"
+
+
+def reasons():
+    proto = (ROOT / "proto/rocketchat/videoconference/v1/video_conference_service.proto").read_text()
+    return set(re.findall(r"ERROR_REASON_(\w+) = ", proto)) - {"UNSPECIFIED"}
+
+
 def undescribed():
     """Alerts that lead nowhere, and reasons of which the runbook says nothing."""
     sections = set(re.findall(r"^### (\S+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
@@ -121,9 +169,7 @@ def undescribed():
     anchors = set(re.findall(r"runbook: docs/runbook.md#(\S+)", rules))
     alerts = re.findall(r"alert: (\S+)", rules)
     assert anchors == {name.lower() for name in alerts}, anchors
-    proto = (ROOT / "proto/rocketchat/videoconference/v1/video_conference_service.proto").read_text()
-    reasons = set(re.findall(r"ERROR_REASON_(\w+) = ", proto)) - {"UNSPECIFIED"}
-    return sorted((reasons | set(alerts)) - sections)
+    return sorted((reasons() | set(alerts)) - sections)
 
 
 def main():
@@ -150,13 +196,16 @@ def main():
         without = {name: query for name, query in queries().items() if not prometheus.values(query)}
         rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
         broken = [rule["name"] for rule in rules if rule["health"] != "ok"]
+        unknown = list(misnamed(prometheus))
         firing = [alert["labels"]["alertname"] for alert in prometheus.get("alerts")["alerts"] if alert["state"] == "firing"]
     print(f"{len(queries())} queries, {len(rules)} rules, {len(firing)} alerts firing")
     for name in without:
         print(f"FAILED: no data for {name}")
     for name in broken:
         print(f"FAILED: the rule {name} can't be evaluated")
-    sys.exit(1 if without or broken or len(rules) < 10 else 0)
+    for name in unknown:
+        print(f"FAILED: {name}")
+    sys.exit(1 if without or broken or unknown or len(rules) < 10 else 0)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ if systemctl start videoconf-facade 2>/dev/null; then
   failed 'started without an upstream'
 fi
 journalctl --unit videoconf-facade | grep -q -e '--upstream-url is missing' || failed 'it is not said what is missing'
-ok 'started too early, it says what is missing'
+is videoconf-facade failed
+[[ $(systemctl show --property NRestarts --value videoconf-facade) == 0 ]] || failed 'it is tried again, in vain'
+ok 'started too early, it says what is missing, once'
 
 # The one line.
 echo 'VIDEOCONF_UPSTREAM_URL=http://127.0.0.1:9' >>/etc/default/videoconf-facade

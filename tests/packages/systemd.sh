@@ -37,6 +37,32 @@ if ! exposure=$(systemd-analyze security --offline=yes --no-pager --threshold=19
 fi
 sed -n 's/^→ /ok      /p' <<<"$exposure"
 
+# All that may not be restricted, so that a line that is lost shows: a server needs the network, the service manager's
+# socket, and files of the system that are only read.
+allowed='DeviceAllow IPAddressDeny PrivateMounts PrivateNetwork ProcSubset RestrictAddressFamilies_AF_INET_INET6 RestrictAddressFamilies_AF_UNIX RootDirectoryOrRootImage'
+found=$(systemd-analyze security --offline=yes --no-pager --json=short "$work/videoconf-facade.service" |
+  python3 -c 'import json, sys; print(*sorted(it["json_field"] for it in json.load(sys.stdin) if it["set"] is False))')
+if [[ $found != "$allowed" ]]; then
+  echo "FAILED: not restricted: $found"
+  exit 1
+fi
+echo 'ok      what is not restricted is what the program needs'
+
+# has FILE LINE...: what no tool looks at.
+has() {
+  local file=$1 line
+  shift
+  for line; do
+    grep -qxF -e "$line" "$file" || { echo "FAILED: $file has no $line"; exit 1; }
+  done
+}
+has videoconf-facade.service \
+  WatchdogSec=30s Restart=on-failure RestartSec=1s RestartPreventExitStatus=64 StartLimitIntervalSec=0 LimitCORE=0 \
+  Wants=network-online.target After=network-online.target "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" \
+  AmbientCapabilities= KeyringMode=private SecureBits=noroot-locked SystemCallErrorNumber=EPERM
+listen=$(grep -F '| `--listen` |' ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -d '` ')
+has videoconf-facade.socket "ListenStream=$listen" Backlog=1024 NoDelay=yes WantedBy=sockets.target
+
 # default FLAG: as the README has it, which a test holds against the flags.
 default() {
   grep -F -e "| \`$1\` |" ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -dc '0-9'
