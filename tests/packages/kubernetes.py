@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
+import urllib.parse
 import urllib.request
 
 import kubernetes_validate
@@ -113,6 +114,7 @@ def check_names(objects):
     for name, value in config["data"].items():
         check(f"nothing is at {name}={value}", not value.startswith("/") or value.startswith(mounted))
     check("other variables", container["envFrom"] == [{"configMapRef": {"name": config["metadata"]["name"]}}])
+    check("not what the image runs", not {"args", "command"} & set(container))
     # By its contents, so that a change starts new pods.
     check("a change is noticed by nobody", config["metadata"]["name"] != FACADE_NAME)
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
@@ -142,8 +144,9 @@ def check_ports(objects, container, variables):
     check("Prometheus scrapes something else", annotations == scraped)
 
 
-def check_network(policy, of_store):
+def check_network(policy, of_store, url):
     check("not all directions", policy["policyTypes"] == ["Ingress", "Egress"])
+    check(f"no way to {url}", {"port": urllib.parse.urlsplit(url).port} in EGRESS[1]["ports"])
     check(f"others may come: {policy['ingress']}", policy["ingress"] == INGRESS)
     check(f"the pods may go elsewhere: {policy['egress']}", policy["egress"] == EGRESS + of_store)
 
@@ -305,10 +308,10 @@ def check_all(objects):
     with tempfile.TemporaryDirectory() as folder:
         here = files(folder, variables)
         if not store:
-            check_network(policy, [])
+            check_network(policy, [], variables["VIDEOCONF_UPSTREAM_URL"])
             return check_program(variables, here, "ok\n")
         container, way = check_store(store, secrets, variables["VIDEOCONF_SHARED_STORE"])
-        check_network(policy, way)
+        check_network(policy, way, variables["VIDEOCONF_UPSTREAM_URL"])
         process = run_store(container, folder)
         try:
             here |= {"VIDEOCONF_SHARED_STORE": f"unix://{folder}/socket"}
