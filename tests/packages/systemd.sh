@@ -21,7 +21,12 @@ if [[ -n $complaints ]]; then
 fi
 echo 'ok      the units by systemd-analyze verify'
 
-# What the package has for its configuration, with everything in it that is only proposed.
+# What the package has for its configuration: nothing is set, operators' pages are for this machine, and everything in
+# it that is proposed is good.
+if grep -qE '^[^#]' ../debian/default || ! grep -q '^#VIDEOCONF_ADMIN_LISTEN=127\.0\.0\.1:' ../debian/default; then
+  echo 'FAILED: /etc/default decides for the operator'
+  exit 1
+fi
 proposed=$(sed -n 's/^#\(VIDEOCONF_.*=\)/\1/p' ../debian/default)
 [[ $proposed == *VIDEOCONF_UPSTREAM_URL=* ]] || { echo 'FAILED: no upstream is proposed'; exit 1; }
 while IFS== read -r variable _; do
