@@ -63,7 +63,7 @@ has() {
 }
 has videoconf-facade.service \
   WatchdogSec=30s Restart=on-failure RestartSec=1s RestartPreventExitStatus=64 StartLimitIntervalSec=0 LimitCORE=0 \
-  Wants=network-online.target After=network-online.target "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" \
+  Wants=network-online.target After=network-online.target WantedBy=multi-user.target "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" \
   AmbientCapabilities= KeyringMode=private SecureBits=noroot-locked SystemCallErrorNumber=EPERM
 listen=$(grep -F '| `--listen` |' ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -d '` ')
 has videoconf-facade.socket "ListenStream=$listen" Backlog=1024 NoDelay=yes WantedBy=sockets.target
