@@ -150,6 +150,13 @@ def misnamed(prometheus):
     for label in sorted(labels - {*prometheus.get("labels"), *described}):
         yield f"the label {label}"
     variables = [it["name"] for it in json.loads(dashboard)["templating"]["list"]]
+    if {it["type"] for it in json.loads(dashboard)["templating"]["list"]} != {"datasource", "query"}:
+        yield "the type of a variable"
+    for panel in json.loads(dashboard)["panels"]:
+        # Shares are of one, times in seconds; the rest is counted.
+        unit = panel["fieldConfig"]["defaults"]["unit"]
+        if panel["type"] not in ("stat", "timeseries") or unit not in ("percentunit", "s", "reqps", "bytes", "short", "none"):
+            yield f"the type or the unit of {panel['title']}"
     for variable in sorted(set(re.findall(r"\${?(\w+)", dashboard)) - {*variables, "__rate_interval", "__all"}):
         yield f"the variable {variable}"
     for metric in re.findall(r"label_values\((\w+),", dashboard):

@@ -45,6 +45,8 @@ is videoconf-facade inactive
 [[ $(systemctl is-enabled videoconf-facade) == enabled ]] || failed 'not enabled'
 [[ $(stat -c %a /etc/default/videoconf-facade) == 640 ]] || failed 'others can read the configuration'
 grep -q '^tonic ' /usr/share/doc/videoconf-facade/notices || failed 'no licences of what is linked in'
+grep -q '^License: MIT OR Apache-2.0$' /usr/share/doc/videoconf-facade/copyright || failed 'other licences'
+grep -q 'The videoconf-facade authors$' /usr/share/doc/videoconf-facade/copyright || failed 'of other authors'
 ok 'installed, and waiting to be told where Rocket.Chat is'
 
 if systemctl start videoconf-facade 2>/dev/null; then
