@@ -41,6 +41,7 @@ var attacks = []attack{
 	{"slow preface", slowPreface},
 	{"slow headers", slowHeaders},
 	{"5,000 idle connections", idleConnections},
+	{"12,000 watches of health", watches},
 	{"1,000 silent connections", silentConnections},
 	{"random bytes", randomBytes},
 	{"metadata of 1 MB", oversizeMetadata},

@@ -31,6 +31,7 @@ func head(path string, more ...hpack.HeaderField) []byte {
 }
 
 var (
+	watchHead   = head(healthWatch)
 	getInfoHead = head(getInfo)
 	getInfoBody = framed(request(callID))
 )
@@ -87,5 +88,27 @@ func incrementZero(ctx context.Context, t *target) {
 func dataAfterEnd(ctx context.Context, t *target) {
 	t.flood(ctx, 8, nobody, func(_ int, p *peer) {
 		p.WriteData(p.ask(getInfoBody), true, []byte("more"))
+	})
+}
+
+// watches keeps 12,000 streams of health on 60 connections, more than calls may be in flight: whoever can connect may
+// begin them, and they go on.
+func watches(ctx context.Context, t *target) {
+	t.each(ctx, 60, func(int) error {
+		p, err := t.greet(ctx)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		for range 200 {
+			p.WriteData(p.open(watchHead), true, framed(nil))
+			t.done.Add(1)
+		}
+		if err := p.send(); err != nil {
+			return err
+		}
+		defer context.AfterFunc(ctx, func() { p.Close() })()
+		t.listen(p)
+		return nil
 	})
 }
