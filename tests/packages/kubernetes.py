@@ -175,7 +175,8 @@ def check_secrets(pod):
     mounts = container.get("volumeMounts", [])
     check("a mount without a volume", {it["name"] for it in mounts} == set(volumes))
     for mount in mounts:
-        check(f"{mount} can be written, or stands still", mount.pop("readOnly") and set(mount) == {"name", "mountPath"})
+        is_read_only = mount.get("readOnly") is True
+        check(f"{mount} can be written, or stands still", is_read_only and set(mount) == {"name", "mountPath", "readOnly"})
     for secret in volumes.values():
         check(f"{secret} can't be read, or by others", secret["defaultMode"] == 0o440)
         check("the group has no secrets", pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"])

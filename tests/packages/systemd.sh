@@ -53,6 +53,11 @@ if [[ $found != "$allowed" ]]; then
 fi
 echo 'ok      what is not restricted is what the program needs'
 
+# default FLAG: as the README has it, which a test holds against the flags.
+default() {
+  grep -F -e "| \`$1\` |" ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -d ' `'
+}
+
 # has FILE LINE...: what no tool looks at.
 has() {
   local file=$1 line
@@ -65,17 +70,11 @@ has videoconf-facade.service \
   WatchdogSec=30s Restart=on-failure RestartSec=1s RestartPreventExitStatus=64 StartLimitIntervalSec=0 LimitCORE=0 \
   Wants=network-online.target After=network-online.target WantedBy=multi-user.target "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" \
   AmbientCapabilities= KeyringMode=private SecureBits=noroot-locked SystemCallErrorNumber=EPERM
-listen=$(grep -F '| `--listen` |' ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -d '` ')
-has videoconf-facade.socket "ListenStream=$listen" Backlog=1024 NoDelay=yes WantedBy=sockets.target
-
-# default FLAG: as the README has it, which a test holds against the flags.
-default() {
-  grep -F -e "| \`$1\` |" ../../README.md | head -n 1 | cut -d '|' -f 4 | tr -dc '0-9'
-}
+has videoconf-facade.socket "ListenStream=$(default --listen)" Backlog=1024 NoDelay=yes WantedBy=sockets.target
 
 # What the unit allows is above what the program takes by default.
 stop=$(sed -nE 's/^TimeoutStopSec=([0-9]+)s$/\1/p' videoconf-facade.service)
-drain=$(default --drain-timeout)
+drain=$(default --drain-timeout | tr -d s)
 if ((stop <= drain + 2)); then
   echo "FAILED: TimeoutStopSec is $stop s, --drain-timeout $drain s"
   exit 1

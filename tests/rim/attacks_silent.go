@@ -64,20 +64,28 @@ func (t *target) trickle(ctx context.Context, connection net.Conn, bytes []byte)
 	return nil
 }
 
-// idleConnections keeps 5,000 connections that began as they should and have no call. One that was
-// closed is opened again.
-func idleConnections(ctx context.Context, t *target) {
-	t.each(ctx, 5000, func(int) error {
+// keep holds so many connections that began as they should, have done what opening is, and then only listen. One that
+// was closed is opened again.
+func (t *target) keep(ctx context.Context, connections int, opening func(*peer)) {
+	t.each(ctx, connections, func(int) error {
 		p, err := t.greet(ctx)
 		if err != nil {
 			return err
 		}
 		defer p.Close()
-		t.done.Add(1)
+		opening(p)
+		if err := p.send(); err != nil {
+			return err
+		}
 		defer context.AfterFunc(ctx, func() { p.Close() })()
 		t.listen(p)
 		return nil
 	})
+}
+
+// idleConnections keeps 5,000 connections without a call.
+func idleConnections(ctx context.Context, t *target) {
+	t.keep(ctx, 5000, func(*peer) { t.done.Add(1) })
 }
 
 // silentConnections keeps 1,000 that say nothing.

@@ -94,21 +94,10 @@ func dataAfterEnd(ctx context.Context, t *target) {
 // watches keeps 12,000 streams of health on 60 connections, more than calls may be in flight: whoever can connect may
 // begin them, and they go on.
 func watches(ctx context.Context, t *target) {
-	t.each(ctx, 60, func(int) error {
-		p, err := t.greet(ctx)
-		if err != nil {
-			return err
-		}
-		defer p.Close()
+	t.keep(ctx, 60, func(p *peer) {
 		for range 200 {
 			p.WriteData(p.open(watchHead), true, framed(nil))
 			t.done.Add(1)
 		}
-		if err := p.send(); err != nil {
-			return err
-		}
-		defer context.AfterFunc(ctx, func() { p.Close() })()
-		t.listen(p)
-		return nil
 	})
 }

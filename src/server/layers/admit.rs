@@ -63,3 +63,25 @@ impl Around for Admit {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        metrics::Kind,
+        proto::FILE_DESCRIPTOR_SET,
+        server::{Methods, files},
+    };
+
+    #[test]
+    fn what_streams_has_places_of_its_own() {
+        let methods = Methods::new(&files(&[FILE_DESCRIPTOR_SET]));
+        let all = methods.all().iter();
+        let streams = all.filter(|method| !matches!(method.kind, Kind::Unary));
+        let paths: Vec<_> = streams
+            .map(|method| format!("/{}/{}", method.service, method.name))
+            .collect();
+        assert_eq!(paths.len(), STREAMS.len(), "{paths:?}");
+        assert!(paths.iter().all(|path| STREAMS.contains(&&**path)));
+    }
+}
